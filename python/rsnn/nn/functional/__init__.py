@@ -1,0 +1,17 @@
+"""Functions without state: what the modules of `rsnn.nn` compute."""
+
+from .activation import *
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
+from .classification import *
+from .conv import *
+from .ctc import ctc_loss
+from .dense import *
+from .drop import *
+from .fold import *
+from .margin import *
+from .norm import *
+from .padding import pad
+from .pooling import *
+from .regression import *
+from .sparse import *
+from .vision import *

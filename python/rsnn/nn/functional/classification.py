@@ -1,0 +1,267 @@
+"""Losses against classes and probabilities."""
+
+from __future__ import annotations
+
+import warnings
+
+import rsnn
+from rsnn import _rsnn as _C
+
+from .arguments import legacy_reduction, reduced
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "linear_cross_entropy",
+    "multilabel_soft_margin_loss", "nll_loss",
+]  # fmt: skip
+
+
+def _check_reduction(reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def _rows(input, target):
+    """Bring (N, C, d1, ...) to (N·d, C) and the target to (N·d,); return them and the shape of one loss per row."""
+    ndim = input.dim()
+    if ndim == 1:
+        if target.dim():
+            raise ValueError(f"Expected input batch_size (1) to match target batch_size ({target.shape[0]}).")
+        return input.unsqueeze(0), target.reshape(1), ()
+    if ndim < 1:
+        raise ValueError(f"Expected 1 or more dimensions (got {ndim})")
+    expected = (input.shape[0], *input.shape[2:])
+    if target.dim() == 0 or input.shape[0] != target.shape[0]:
+        arrived = target.shape[0] if target.dim() else 1
+        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({arrived}).")
+    if target.shape != expected:
+        raise RuntimeError(f"Expected target size {list(expected)}, got {list(target.shape)}")
+    if ndim > 2:
+        input = input.movedim(1, -1).reshape(-1, input.shape[1])
+        target = target.reshape(-1)
+    return input, target, expected
+
+
+def _finish_rows(loss, target, weight, ignore_index, reduction, shape):
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss.view(shape)
+    kept = target != ignore_index
+    if weight is None:
+        return loss.sum() / kept.sum()
+    total = (weight.index_select(0, target.masked_fill(~kept, 0)) * kept).sum()
+    return loss.sum() / total
+
+
+def _check_weight(input, weight):
+    channels = input.shape[1] if input.dim() > 1 else input.shape[0]
+    if weight is not None and (weight.dim() != 1 or weight.shape[0] != channels):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {channels} classes or no classes but got "
+            f"weight tensor of shape: {list(weight.shape)}"
+        )
+
+
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    """Compute −log softmax(input)[target], or −Σ target·log softmax(input) for probabilities.
+
+    Args:
+        input: logits (C,), (N, C) or (N, C, d1, ...).
+        target: class indices of the shape without C, or probabilities of the shape of `input`.
+        weight: (C,), a factor for each class.
+        ignore_index: rows with this target do not count.
+        label_smoothing: share of the target spread evenly over all classes.
+
+    Raises: ValueError when batch sizes differ; RuntimeError for other shapes; IndexError for a target out of range.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    _check_reduction(reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    _check_weight(input, weight)
+    if input.shape == target.shape and target.is_floating_point():
+        return _cross_entropy_probabilities(input, target, weight, reduction, label_smoothing)
+    if target.is_floating_point():
+        raise RuntimeError(f"expected scalar type Long but found {str(target.dtype).rpartition('.')[2].capitalize()}")
+    rows, flat, shape = _rows(input, target)
+    loss = _C.cross_entropy(rows, flat, weight, ignore_index, label_smoothing)
+    return _finish_rows(loss, flat, weight, ignore_index, reduction, shape)
+
+
+def _cross_entropy_probabilities(input, target, weight, reduction, label_smoothing):
+    class_dim = 0 if input.dim() == 1 else 1
+    classes = input.shape[class_dim]
+    if label_smoothing > 0.0:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    log_probs = _C.log_softmax(input, class_dim)
+    if weight is not None:
+        log_probs = log_probs * weight.view([-1 if d == class_dim else 1 for d in range(input.dim())])
+    loss = -(log_probs * target).sum(class_dim)
+    if reduction == "mean":
+        return loss.sum() / max(input.numel() // classes, 1)
+    return reduced(loss, reduction)
+
+
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):
+    """Compute −input[target] for log-probabilities (N, C, ...), the loss after a log-softmax.
+
+    Args: as in `cross_entropy`, with class indices only.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    _check_reduction(reduction)
+    _check_weight(input, weight)
+    rows, flat, shape = _rows(input, target)
+    kept = flat != ignore_index
+    index = flat.masked_fill(~kept, 0).long()
+    classes = rows.shape[1]
+    if flat.numel():
+        wrong = kept & ((flat < 0) | (flat >= classes))
+        if bool(wrong.any()):
+            raise IndexError(f"Target {int(flat[wrong][0])} is out of bounds.")
+    loss = -rows.gather(1, index.unsqueeze(1)).squeeze(1)
+    if weight is not None:
+        loss = loss * weight.index_select(0, index)
+    loss = loss.masked_fill(~kept, 0)
+    return _finish_rows(loss, flat, weight, ignore_index, reduction, shape)
+
+
+def linear_cross_entropy(
+    input,
+    linear_weight,
+    target,
+    *,
+    linear_bias=None,
+    weight=None,
+    reduction="mean",
+    ignore_index=None,
+    label_smoothing=0.0,
+    options=None,
+):
+    """Compute cross_entropy(linear(input, linear_weight, linear_bias), target).
+
+    Args:
+        input: (N, in_features) or (in_features,).
+        linear_weight: (C, *, in_features), where * are further dimensions of the target.
+        options: accepted; how the work is cut is ours to choose.
+    """
+    outer = linear_weight.shape[:-1]
+    flat_weight = linear_weight.reshape(-1, linear_weight.shape[-1])
+    logits = _C.linear(input, flat_weight, None if linear_bias is None else linear_bias.reshape(-1))
+    return cross_entropy(
+        logits.reshape(*input.shape[:-1], *outer),
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
+
+
+class _BinaryCrossEntropy(rsnn.autograd.Function):
+    """Logarithms stop at −100, and the gradient stays finite where they do."""
+
+    @staticmethod
+    def forward(ctx, input, target):
+        ctx.save_for_backward(input, target)
+        return (target - 1) * (-input).log1p().clamp_min(-100) - target * input.log().clamp_min(-100)
+
+    @staticmethod
+    def backward(ctx, grad):
+        input, target = ctx.saved_tensors
+        grad_input = grad_target = None
+        if ctx.needs_input_grad[0]:
+            grad_input = grad * (input - target) / ((1 - input) * input).clamp_min(1e-12)
+        if ctx.needs_input_grad[1]:
+            grad_target = grad * ((-input).log1p().clamp_min(-100) - input.log().clamp_min(-100))
+        return grad_input, grad_target
+
+
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """Compute −(y·log x + (1 − y)·log(1 − x)) for probabilities x.
+
+    Raises: ValueError when the sizes differ; RuntimeError when x leaves [0, 1].
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    _check_reduction(reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    if not bool(((input >= 0) & (input <= 1)).all()):
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    loss = _BinaryCrossEntropy.apply(input, target)
+    if weight is not None:
+        loss = loss * weight
+    return reduced(loss, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """Compute binary_cross_entropy(sigmoid(input), target) without overflow.
+
+    Args:
+        pos_weight: factor for the positive class, broadcast against `target`.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    _check_reduction(reduction)
+    if target.shape != input.shape:
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    log_sigmoid = _C.log_sigmoid(input)
+    if pos_weight is not None:
+        log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
+    loss = (1 - target) * input - log_sigmoid
+    if weight is not None:
+        loss = loss * weight
+    return reduced(loss, reduction)
+
+
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """Compute target·(log target − input) for log-probabilities `input`.
+
+    Args:
+        reduction: "batchmean" divides the sum by the batch size, which is the divergence of the definition.
+        log_target: `target` holds log-probabilities too.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    elif reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
+            "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the "
+            "same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    if reduction == "batchmean":
+        loss = loss.sum()
+        return loss / input.shape[0] if input.dim() else loss
+    return reduced(loss, reduction)
+
+
+def multilabel_soft_margin_loss(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
+):
+    """Compute the mean over classes of −(y·log σ(x) + (1 − y)·log σ(−x)) for (N, C) logits."""
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    loss = -(target * _C.log_sigmoid(input) + (1 - target) * _C.log_sigmoid(-input))
+    if weight is not None:
+        loss = loss * weight
+    return reduced(loss.sum(-1) / input.shape[-1], reduction)

@@ -1,0 +1,70 @@
+"""Linear maps and distances between vectors."""
+
+from __future__ import annotations
+
+import rsnn
+from rsnn import _rsnn as _C
+
+__all__ = ["bilinear", "cosine_similarity", "linear", "pairwise_distance", "pdist"]
+
+
+def linear(input, weight, bias=None):
+    """Compute x·weightᵀ + bias.
+
+    Args:
+        input: (*, in_features).
+        weight: (out_features, in_features), or (in_features,) for a scalar output.
+        bias: (out_features,) or None.
+    """
+    try:
+        return _C.linear(input, weight, bias)
+    except RuntimeError:
+        if weight.dim() != 1:
+            raise
+    out = input.matmul(weight)
+    return out if bias is None else out + bias
+
+
+def bilinear(input1, input2, weight, bias=None):
+    """Compute y_k = x1ᵀ·weight_k·x2 + bias_k for a (out, in1, in2) weight."""
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
+        )
+    out_features, in1, in2 = weight.shape
+    if input1.shape[-1] != in1 or input2.shape[-1] != in2:
+        raise RuntimeError(
+            f"bilinear(): input1 size does not match weight size: got {input1.shape[-1]} and {input2.shape[-1]} but "
+            f"expected {in1} and {in2}"
+        )
+    batch = input1.shape[:-1]
+    flat1, flat2 = input1.reshape(-1, in1), input2.reshape(-1, in2)
+    # (B, in1) x (in1, out * in2) -> (B, out, in2)
+    left = flat1.matmul(weight.transpose(0, 1).reshape(in1, out_features * in2)).view(-1, out_features, in2)
+    out = left.matmul(flat2.unsqueeze(-1)).squeeze(-1)
+    if bias is not None:
+        out = out + bias
+    return out.view(*batch, out_features)
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """Compute x1·x2 / (max(‖x1‖, eps)·max(‖x2‖, eps)) along `dim`."""
+    norm1 = x1.norm(2, dim, keepdim=True).clamp_min(eps)
+    norm2 = x2.norm(2, dim, keepdim=True).clamp_min(eps)
+    return ((x1 / norm1) * (x2 / norm2)).sum(dim)
+
+
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """Compute ‖x1 − x2 + eps‖_p over the last dimension."""
+    return (x1 - x2 + eps).norm(p, -1, keepdim)
+
+
+def pdist(input, p=2.0):
+    """Compute the p-norm distances between all pairs of rows of an (N, M) input, as a vector of N(N − 1) / 2."""
+    if input.dim() != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    rows = input.shape[0]
+    first, second = (rsnn.triu_indices(rows, rows, 1, device=input.device)).unbind(0)
+    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)

@@ -1,0 +1,393 @@
+"""Pooling: average, maximum, power mean, adaptive and fractional windows, and max unpooling."""
+
+from __future__ import annotations
+
+import math
+
+import rsnn
+from rsnn import _rsnn as _C
+
+from . import windows
+from .arguments import batched, ntuple
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d",
+    "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices",
+    "max_unpool1d", "max_unpool2d", "max_unpool3d",
+]  # fmt: skip
+
+kernel_max_pool = getattr(_C, "max_pool", windows.max_pool)
+kernel_avg_pool = getattr(_C, "avg_pool", windows.avg_pool)
+
+
+def _windows(n, kernel_size, stride, padding):
+    kernel = ntuple(kernel_size, n)
+    stride = kernel if stride is None or stride == [] else ntuple(stride, n, "stride")
+    padding = ntuple(padding, n, "padding")
+    if any(s == 0 for s in stride):
+        raise RuntimeError("stride should not be zero")
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise RuntimeError(
+            f"pad should be at most half of effective kernel size, but got pad={max(padding)}, "
+            f"kernel_size={min(kernel)} and dilation=1"
+        )
+    return kernel, stride, padding
+
+
+def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    x, unbatched = batched(input, n, f"avg_pool{n}d")
+    kernel, stride, padding = _windows(n, kernel_size, stride, padding)
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    out = kernel_avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return out.squeeze(0) if unbatched else out
+
+
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """Average windows of a (N, C, L) or (C, L) input.
+
+    Args:
+        stride: the kernel size without it.
+        ceil_mode: keep a last window that does not fit whole.
+        count_include_pad: padding counts in the divisor.
+    """
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """Average windows of a (N, C, H, W) or (C, H, W) input; `divisor_override` takes the place of the window's size."""
+    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """Average windows of a (N, C, D, H, W) or (C, D, H, W) input."""
+    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode):
+    x, unbatched = batched(input, n, f"max_pool{n}d")
+    kernel, stride, padding = _windows(n, kernel_size, stride, padding)
+    dilation = ntuple(dilation, n, "dilation")
+    out, indices = kernel_max_pool(x, kernel, stride, padding, dilation, ceil_mode)
+    return (out.squeeze(0), indices.squeeze(0)) if unbatched else (out, indices)
+
+
+def max_pool1d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """Take the maximum of windows and its position."""
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """Take the maximum of windows and its position, flattened over height and width."""
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool3d_with_indices(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """Take the maximum of windows and its position, flattened over depth, height and width."""
+    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """Take the maximum of windows of a (N, C, L) or (C, L) input."""
+    out = _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return out if return_indices else out[0]
+
+
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """Take the maximum of windows of a (N, C, H, W) or (C, H, W) input."""
+    out = _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return out if return_indices else out[0]
+
+
+def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """Take the maximum of windows of a (N, C, D, H, W) or (C, D, H, W) input."""
+    out = _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return out if return_indices else out[0]
+
+
+def _lp_pool(n, input, norm_type, kernel_size, stride, ceil_mode):
+    kernel = ntuple(kernel_size, n)
+    mean = _avg_pool(n, input.pow(norm_type), kernel, stride, 0, ceil_mode, True, None)
+    return (mean.sign() * mean.abs().relu()).mul(math.prod(kernel)).pow(1.0 / norm_type)
+
+
+def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """Compute (Σ x**p)**(1/p) over windows."""
+    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """Compute (Σ x**p)**(1/p) over two-dimensional windows."""
+    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """Compute (Σ x**p)**(1/p) over three-dimensional windows."""
+    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _output_sizes(input, output_size, n, name):
+    sizes = [output_size] * n if isinstance(output_size, int) or output_size is None else list(output_size)
+    if len(sizes) == 1:
+        sizes = sizes * n
+    if len(sizes) != n:
+        raise RuntimeError(f"{name}: output_size must be {n}-D, but got {list(sizes)}")
+    spatial = input.shape[-n:]
+    return [spatial[i] if size is None else int(size) for i, size in enumerate(sizes)]
+
+
+def _adaptive_bounds(size, out):
+    return [(i * size // out, -((-(i + 1) * size) // out)) for i in range(out)]
+
+
+def _adaptive_avg_pool(n, input, output_size):
+    name = f"adaptive_avg_pool{n}d"
+    x, unbatched = batched(input, n, name)
+    sizes = _output_sizes(x, output_size, n, name)
+    spatial = x.shape[2:]
+    if all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
+        kernel = [size // out for size, out in zip(spatial, sizes, strict=True)]
+        x = kernel_avg_pool(x, kernel, kernel, [0] * n, False, True, None)
+    else:
+        for i, (size, out) in enumerate(zip(spatial, sizes, strict=True)):
+            if size != out:
+                # Windows are products of intervals, so one averaging matrix per dimension does it.
+                rows = []
+                for start, end in _adaptive_bounds(size, out):
+                    rows.append([1.0 / (end - start) if start <= j < end else 0.0 for j in range(size)])
+                matrix = rsnn.tensor(rows, dtype=x.dtype, device=x.device).reshape(out, size)
+                x = x.transpose(2 + i, -1).matmul(matrix.t()).transpose(2 + i, -1)
+    return x.squeeze(0) if unbatched else x
+
+
+def adaptive_avg_pool1d(input, output_size):
+    """Average windows chosen so that the output has `output_size` positions."""
+    return _adaptive_avg_pool(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """Average windows chosen so that the output is `output_size`; None keeps a dimension."""
+    return _adaptive_avg_pool(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input, output_size):
+    """Average windows chosen so that the output is `output_size`; None keeps a dimension."""
+    return _adaptive_avg_pool(3, input, output_size)
+
+
+def _max_over(x, bounds):
+    """Take maximum and flat position over the product of the intervals `bounds` gives for each dimension."""
+    spatial = x.shape[2:]
+    cells = [[0]]
+    for size, intervals in zip(spatial, bounds, strict=True):
+        width = max((end - start for start, end in intervals), default=0)
+        # A short interval repeats its first element; the maximum stays what it is.
+        dim = [[start + j if start + j < end else start for j in range(width)] for start, end in intervals]
+        cells = [[[base * size + j for base in cell for j in interval] for interval in dim] for cell in cells]
+        cells = [cell for group in cells for cell in group]
+    sizes = [len(intervals) for intervals in bounds]
+    index = rsnn.tensor(cells, dtype=rsnn.int64, device=x.device)
+    batch, channels = x.shape[:2]
+    gathered = x.flatten(2).index_select(2, index.reshape(-1)).view(batch, channels, *index.shape)
+    out, where = gathered.max(-1)
+    positions = index.expand(batch, channels, *index.shape).gather(-1, where.unsqueeze(-1)).squeeze(-1)
+    return out.view(batch, channels, *sizes), positions.view(batch, channels, *sizes)
+
+
+def _adaptive_max_pool(n, input, output_size):
+    name = f"adaptive_max_pool{n}d"
+    x, unbatched = batched(input, n, name)
+    sizes = _output_sizes(x, output_size, n, name)
+    spatial = x.shape[2:]
+    if all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
+        kernel = [size // out for size, out in zip(spatial, sizes, strict=True)]
+        out, indices = kernel_max_pool(x, kernel, kernel, [0] * n, [1] * n, False)
+    else:
+        out, indices = _max_over(x, [_adaptive_bounds(s, o) for s, o in zip(spatial, sizes, strict=True)])
+    return (out.squeeze(0), indices.squeeze(0)) if unbatched else (out, indices)
+
+
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+    """Take the maximum, and its position, of windows chosen for `output_size`."""
+    return _adaptive_max_pool(1, input, output_size)
+
+
+def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+    """Take the maximum, and its flat position, of windows chosen for `output_size`."""
+    return _adaptive_max_pool(2, input, output_size)
+
+
+def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+    """Take the maximum, and its flat position, of windows chosen for `output_size`."""
+    return _adaptive_max_pool(3, input, output_size)
+
+
+def adaptive_max_pool1d(input, output_size, return_indices=False):
+    """Take the maximum of windows chosen so that the output has `output_size` positions."""
+    out = _adaptive_max_pool(1, input, output_size)
+    return out if return_indices else out[0]
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """Take the maximum of windows chosen so that the output is `output_size`."""
+    out = _adaptive_max_pool(2, input, output_size)
+    return out if return_indices else out[0]
+
+
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    """Take the maximum of windows chosen so that the output is `output_size`."""
+    out = _adaptive_max_pool(3, input, output_size)
+    return out if return_indices else out[0]
+
+
+def _fractional_starts(size, out, pool, sample):
+    """Return window starts of the pseudo-random sequence of Graham 2014 for one uniform sample."""
+    if out == 1:
+        return [size - pool]
+    alpha = (size - pool) / (out - 1)
+    first = int(sample * alpha)
+    return [int((i + sample) * alpha) - first for i in range(out - 1)] + [size - pool]
+
+
+def _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, samples):
+    name = f"fractional_max_pool{n}d"
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    x, unbatched = batched(input, n, name)
+    kernel = ntuple(kernel_size, n)
+    spatial = x.shape[2:]
+    if output_size is None:
+        ratio = [output_ratio] * n if isinstance(output_ratio, float) else list(output_ratio)
+        sizes = [int(size * r) for size, r in zip(spatial, ratio, strict=True)]
+    else:
+        sizes = ntuple(output_size, n, "output_size")
+    for size, out, pool in zip(spatial, sizes, kernel, strict=True):
+        if out + pool - 1 > size:
+            raise RuntimeError(f"{name}: pool size {pool} with output size {out} is too large relative to input {size}")
+    batch, channels = x.shape[:2]
+    if samples is None:
+        samples = rsnn.rand(batch, channels, n, dtype=x.dtype, device=x.device)
+    draws = samples.expand(batch, channels, n).tolist()
+    outs, indices = [], []
+    for sample_index in range(batch):
+        for channel in range(channels):
+            draw = draws[sample_index][channel]
+            # In two dimensions the first number belongs to the width.
+            draw = draw[::-1] if n == 2 else draw
+            bounds = [
+                [(start, start + pool) for start in _fractional_starts(size, out, pool, number)]
+                for size, out, pool, number in zip(spatial, sizes, kernel, draw, strict=True)
+            ]
+            plane = x[sample_index : sample_index + 1, channel : channel + 1]
+            out, where = _max_over(plane, bounds)
+            outs.append(out)
+            indices.append(where)
+    shape = (batch, channels, *sizes)
+    out, where = rsnn.cat(outs).view(shape), rsnn.cat(indices).view(shape)
+    return (out.squeeze(0), where.squeeze(0)) if unbatched else (out, where)
+
+
+def fractional_max_pool2d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Take the maximum of windows at pseudo-random steps, and its flat position (Graham 2014)."""
+    return _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool3d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Take the maximum of windows at pseudo-random steps, and its flat position (Graham 2014)."""
+    return _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool2d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Take the maximum of windows at pseudo-random steps (Graham 2014)."""
+    out = _fractional_max_pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+    return out if return_indices else out[0]
+
+
+def fractional_max_pool3d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Take the maximum of windows at pseudo-random steps (Graham 2014)."""
+    out = _fractional_max_pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+    return out if return_indices else out[0]
+
+
+def _unpool_size(input, kernel, stride, padding, output_size):
+    n = len(kernel)
+    spatial = input.shape[-n:]
+    default = [(spatial[d] - 1) * stride[d] + kernel[d] - 2 * padding[d] for d in range(n)]
+    if output_size is None:
+        return default
+    sizes = list(output_size)
+    if len(sizes) == n + 2:
+        sizes = sizes[2:]
+    if len(sizes) != n:
+        raise ValueError(
+            f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of '{len(sizes)}'"
+        )
+    for d in range(n):
+        low, high = default[d] - stride[d], default[d] + stride[d]
+        if not low < sizes[d] < high:
+            raise ValueError(f'invalid output_size "{sizes}" (dim {d} must be between {low} and {high})')
+    return sizes
+
+
+def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
+    x, unbatched = batched(input, n, f"max_unpool{n}d")
+    where = indices.unsqueeze(0) if unbatched else indices
+    if where.dtype != rsnn.int64:
+        raise RuntimeError(f"elements in indices should be type int64 but got: {where.dtype}")
+    if where.shape != x.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices tensor "
+            f"with shape: {list(where.shape)}"
+        )
+    kernel = ntuple(kernel_size, n)
+    steps = kernel if stride is None else ntuple(stride, n, "stride")
+    sizes = _unpool_size(x, kernel, steps, ntuple(padding, n, "padding"), output_size)
+    batch, channels = x.shape[:2]
+    total = math.prod(sizes)
+    if where.numel():
+        low, high = int(where.min()), int(where.max())
+        if low < 0 or high >= total:
+            raise RuntimeError(
+                f"Found an invalid max index: {low if low < 0 else high} (output volumes are of size "
+                f"{'x'.join(map(str, sizes))})"
+            )
+    out = x.new_zeros((batch, channels, total)).scatter(2, where.flatten(2), x.flatten(2))
+    out = out.view(batch, channels, *sizes)
+    return out.squeeze(0) if unbatched else out
+
+
+def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Put maxima back to where `max_pool1d` found them, zeros elsewhere."""
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Put maxima back to where `max_pool2d` found them, zeros elsewhere."""
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Put maxima back to where `max_pool3d` found them, zeros elsewhere."""
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)

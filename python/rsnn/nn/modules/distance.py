@@ -1,0 +1,33 @@
+"""Distances between vectors."""
+
+from __future__ import annotations
+
+from rsnn.nn import functional as F
+from rsnn.nn.module import Module
+
+__all__ = ["CosineSimilarity", "PairwiseDistance"]
+
+
+class PairwiseDistance(Module):
+    """Compute ‖x1 − x2 + eps‖_p over the last dimension."""
+
+    def __init__(self, p=2.0, eps=1e-6, keepdim=False) -> None:
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1, x2):
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+class CosineSimilarity(Module):
+    """Compute the cosine between x1 and x2 along `dim`."""
+
+    def __init__(self, dim=1, eps=1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1, x2):
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)

@@ -1,0 +1,31 @@
+"""Modules without initial values."""
+
+from __future__ import annotations
+
+import inspect
+
+__all__ = ["skip_init"]
+
+
+def skip_init(module_cls, *args, **kwargs):
+    """Make a module whose parameters have memory but no values yet.
+
+    Args:
+        module_cls: a Module class that takes `device`.
+
+    >>> layer = rsnn.nn.utils.skip_init(rsnn.nn.Linear, 5, 1)
+    """
+    from rsnn.nn.module import Module
+
+    if not issubclass(module_cls, Module):
+        raise RuntimeError(f"Expected a Module; got {module_cls}")
+    if "device" not in inspect.signature(module_cls).parameters:
+        raise RuntimeError("Module must support a 'device' arg to skip initialization")
+    device = kwargs.pop("device", "cpu")
+    try:
+        return module_cls(*args, **kwargs, device="meta").to_empty(device=device)
+    except (RuntimeError, NotImplementedError) as error:
+        if "meta" not in str(error):
+            raise
+    # Without a meta device the values are drawn; nobody may rely on them being anything else.
+    return module_cls(*args, **kwargs, device=device)

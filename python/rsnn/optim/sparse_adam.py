@@ -1,0 +1,32 @@
+"""SparseAdam, as torch.optim.SparseAdam, for the dense gradients that rsnn has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .optimizer import Optimizer, check_common
+
+__all__ = ["SparseAdam"]
+
+
+class SparseAdam(Optimizer):
+    """Check its arguments; there are no sparse gradients here, so `step` refuses as torch does for dense ones.
+
+    Args:
+        params: parameters or groups.
+        lr: learning rate.
+        betas: decay of the running means.
+        eps: added to the denominator.
+        maximize: ascend.
+
+    Raises:
+        RuntimeError: in `step`; use `Adam`.
+    """
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, maximize=False):
+        check_common(lr, eps, betas=betas)
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, maximize=maximize))
+
+    def step(self, closure: Any = None) -> Any:
+        """Refuse dense gradients."""
+        raise RuntimeError("SparseAdam does not support dense gradients, please consider Adam instead")

@@ -1,0 +1,237 @@
+//! The ten dtypes, torch's promotion rules, and the trait that ties a Rust type to its dtype.
+use half::{bf16, f16};
+
+/// Element type of a tensor. The order is torch's promotion order within a category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DType {
+    Bool,
+    U8,
+    I8,
+    I16,
+    I32,
+    I64,
+    F16,
+    BF16,
+    F32,
+    F64,
+}
+
+impl DType {
+    pub const ALL: [DType; 10] = [
+        DType::Bool,
+        DType::U8,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::F16,
+        DType::BF16,
+        DType::F32,
+        DType::F64,
+    ];
+
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            DType::Bool | DType::U8 | DType::I8 => 1,
+            DType::I16 | DType::F16 | DType::BF16 => 2,
+            DType::I32 | DType::F32 => 4,
+            DType::I64 | DType::F64 => 8,
+        }
+    }
+
+    /// torch's name without the `torch.` prefix.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::Bool => "bool",
+            DType::U8 => "uint8",
+            DType::I8 => "int8",
+            DType::I16 => "int16",
+            DType::I32 => "int32",
+            DType::I64 => "int64",
+            DType::F16 => "float16",
+            DType::BF16 => "bfloat16",
+            DType::F32 => "float32",
+            DType::F64 => "float64",
+        }
+    }
+
+    /// The name that torch's error messages use (`Float`, `Long`, ...).
+    pub fn scalar_name(self) -> &'static str {
+        match self {
+            DType::Bool => "Bool",
+            DType::U8 => "Byte",
+            DType::I8 => "Char",
+            DType::I16 => "Short",
+            DType::I32 => "Int",
+            DType::I64 => "Long",
+            DType::F16 => "Half",
+            DType::BF16 => "BFloat16",
+            DType::F32 => "Float",
+            DType::F64 => "Double",
+        }
+    }
+
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+    }
+
+    pub fn is_half(self) -> bool {
+        matches!(self, DType::F16 | DType::BF16)
+    }
+
+    pub fn is_int(self) -> bool {
+        !self.is_float() && self != DType::Bool
+    }
+
+    /// The dtype that kernels compute in: half types widen to float32.
+    pub fn compute(self) -> DType {
+        if self.is_half() { DType::F32 } else { self }
+    }
+
+    /// 0 for bool, 1 for integers, 2 for floating point.
+    pub fn category(self) -> u8 {
+        if self.is_float() {
+            2
+        } else {
+            u8::from(self != DType::Bool)
+        }
+    }
+
+    /// torch.promote_types.
+    pub fn promote(self, other: DType) -> DType {
+        if self == other {
+            return self;
+        }
+        let (a, b) = if self.category() >= other.category() { (self, other) } else { (other, self) };
+        if a.category() != b.category() {
+            return a;
+        }
+        match (a, b) {
+            (DType::F16, DType::BF16) | (DType::BF16, DType::F16) => DType::F32,
+            (DType::U8, x) | (x, DType::U8) if x.is_int() => {
+                if x == DType::I8 {
+                    DType::I16
+                } else {
+                    x
+                }
+            }
+            _ => {
+                if a.size() >= b.size() {
+                    a
+                } else {
+                    b
+                }
+            }
+        }
+    }
+}
+
+/// A Rust type that is the element of a tensor.
+pub trait Element: Copy + Send + Sync + PartialOrd + Default + 'static {
+    const DTYPE: DType;
+    fn to_f64(self) -> f64;
+    fn from_f64(x: f64) -> Self;
+    fn to_i64(self) -> i64;
+    fn from_i64(x: i64) -> Self;
+}
+
+macro_rules! element {
+    ($($t:ty => $d:ident);* $(;)?) => {$(
+        impl Element for $t {
+            const DTYPE: DType = DType::$d;
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self { x as $t }
+            #[inline(always)]
+            fn to_i64(self) -> i64 { self as i64 }
+            #[inline(always)]
+            fn from_i64(x: i64) -> Self { x as $t }
+        }
+    )*};
+}
+
+// Integers convert through i64 so that out-of-range values wrap as torch's casts do.
+macro_rules! element_int {
+    ($($t:ty => $d:ident);* $(;)?) => {$(
+        impl Element for $t {
+            const DTYPE: DType = DType::$d;
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self { x as i64 as $t }
+            #[inline(always)]
+            fn to_i64(self) -> i64 { self as i64 }
+            #[inline(always)]
+            fn from_i64(x: i64) -> Self { x as $t }
+        }
+    )*};
+}
+
+element! { f32 => F32; f64 => F64 }
+element_int! { u8 => U8; i8 => I8; i16 => I16; i32 => I32; i64 => I64 }
+
+macro_rules! element_half {
+    ($($t:ty => $d:ident);*) => {$(
+        impl Element for $t {
+            const DTYPE: DType = DType::$d;
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self.to_f32() as f64 }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self { <$t>::from_f32(x as f32) }
+            #[inline(always)]
+            fn to_i64(self) -> i64 { self.to_f32() as i64 }
+            #[inline(always)]
+            fn from_i64(x: i64) -> Self { <$t>::from_f32(x as f32) }
+        }
+    )*};
+}
+element_half! { f16 => F16; bf16 => BF16 }
+
+impl Element for bool {
+    const DTYPE: DType = DType::Bool;
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(u8::from(self))
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        x != 0.0
+    }
+    #[inline(always)]
+    fn to_i64(self) -> i64 {
+        i64::from(self)
+    }
+    #[inline(always)]
+    fn from_i64(x: i64) -> Self {
+        x != 0
+    }
+}
+
+/// Runs `$body` with `$T` bound to the Rust type of `$dtype`; the first word lists which dtypes take part.
+/// `dispatch!(all, dt, T => f::<T>())`, `dispatch!(float, dt, "op", T => ..)` for f32 and f64 only.
+#[macro_export]
+macro_rules! dispatch {
+    (all, $dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::Bool => { type $T = bool; $body }
+            $crate::DType::U8 => { type $T = u8; $body }
+            $crate::DType::I8 => { type $T = i8; $body }
+            $crate::DType::I16 => { type $T = i16; $body }
+            $crate::DType::I32 => { type $T = i32; $body }
+            $crate::DType::I64 => { type $T = i64; $body }
+            $crate::DType::F16 => { type $T = $crate::f16; $body }
+            $crate::DType::BF16 => { type $T = $crate::bf16; $body }
+            $crate::DType::F32 => { type $T = f32; $body }
+            $crate::DType::F64 => { type $T = f64; $body }
+        }
+    };
+    (float, $dtype:expr, $op:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::F32 => { type $T = f32; $body }
+            $crate::DType::F64 => { type $T = f64; $body }
+            other => $crate::bail!(NotImplemented, "\"{}\" not implemented for '{}'", $op, other.scalar_name()),
+        }
+    };
+}

@@ -1,0 +1,195 @@
+//! What both directions do to one block of transposed scores: the product that makes it, its mask, its dropout.
+use super::{Attention, Mask, Scalar};
+use crate::gemm::tile::{Act, Block, Kernel, Out, Src};
+use crate::random::philox;
+use crate::simd;
+
+/// Queries and keys per block. 64 queries are half a Philox group: one group serves two rows of keys.
+pub const QB: usize = 64;
+pub const KB: usize = 128;
+
+/// Which block is being worked on.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub b: usize,
+    pub h: usize,
+    /// First query, their count, and the count rounded up to whole vectors.
+    pub q0: usize,
+    pub rows: usize,
+    pub width: usize,
+}
+
+impl Place {
+    pub fn new<T: Scalar>(a: &Attention<T>, kernel: &Kernel<T>, b: usize, h: usize, block: usize) -> Self {
+        let q0 = block * QB;
+        let rows = (a.q_len - q0).min(QB);
+        Self { b, h, q0, rows, width: rows.next_multiple_of(kernel.lanes) }
+    }
+
+    /// One past the last key that any query of the block sees.
+    pub fn key_limit<T>(&self, a: &Attention<T>) -> usize {
+        if a.causal { (self.q0 + self.rows).min(a.kv_len) } else { a.kv_len }
+    }
+}
+
+/// Hands out parts of a scratch buffer, each on its own cache line.
+pub struct Carve<T>(pub *mut T);
+
+impl<T> Carve<T> {
+    pub const fn size(len: usize) -> usize {
+        len.next_multiple_of(64)
+    }
+    pub fn take(&mut self, len: usize) -> *mut T {
+        let p = self.0;
+        self.0 = p.wrapping_add(Self::size(len));
+        p
+    }
+}
+
+/// Elements of a packed right operand with `k` rows and `n` columns.
+pub fn panels<T>(kernel: &Kernel<T>, k: usize, n: usize) -> usize {
+    k * n.next_multiple_of(kernel.nr)
+}
+
+/// Left operand of a product.
+#[derive(Clone, Copy)]
+pub struct Left<T> {
+    pub p: *const T,
+    pub rs: isize,
+    pub cs: isize,
+}
+
+/// `c (m x n) = alpha * a b`, added to `c` where `add`; `b` is `pack`ed.
+/// # Safety
+/// `a` has m x k elements, `b` holds `panels(k, n)`, `c` has m rows of n.
+pub unsafe fn product<T: Scalar>(
+    kernel: &Kernel<T>,
+    (m, n, k): (usize, usize, usize),
+    a: Left<T>,
+    b: *const T,
+    (c, c_rs): (*mut T, isize),
+    alpha: T,
+    add: bool,
+) {
+    let nr = kernel.nr as isize;
+    let out = Out { c, c_rs, c_cs: 1, alpha, add, act: Act::None, bias: std::ptr::null(), bias_rs: 0, bias_cs: 0 };
+    let block =
+        Block { m, n, k, a: a.p, a_rs: a.rs, a_cs: a.cs, a_packed: false, b, b_rs: nr, b_panel: nr * k as isize, out };
+    // SAFETY: the caller's contract is the kernel's.
+    unsafe { (kernel.block)(kernel, &block) }
+}
+
+/// Packs `k x n` elements (strides `rs`, `cs`) as a right operand.
+/// # Safety
+/// The source is readable; `dst` holds `panels(k, n)`.
+pub unsafe fn pack<T>(kernel: &Kernel<T>, dst: *mut T, p: *const T, (rs, cs): (isize, isize), k: usize, n: usize) {
+    // SAFETY: the caller's contract.
+    unsafe { (kernel.pack_b)(dst, Src { p, rs, cs }, k, n) }
+}
+
+/// Scaled and masked scores of `n` keys from `k0`, transposed: `s[key * QB + query]`.
+/// # Safety
+/// `qt` is the packed transpose of the block's queries, `s` holds `n * QB`.
+pub unsafe fn scores<T: Scalar>(
+    a: &Attention<T>,
+    kernel: &Kernel<T>,
+    at: &Place,
+    (k0, n): (usize, usize),
+    qt: *const T,
+    s: *mut T,
+) {
+    let group = a.heads / a.kv_heads;
+    let keys = Left { p: a.k.at(at.b, at.h / group, k0), rs: a.k.row(), cs: 1 };
+    // SAFETY: n keys from k0 exist; pads of `qt` are zeros.
+    unsafe {
+        product(kernel, (n, at.width, a.d), keys, qt, (s, QB as isize), T::from_f64(a.scale), false);
+        let rows = std::slice::from_raw_parts_mut(s.cast::<[T; QB]>(), n);
+        if a.causal && k0 + n > at.q0 + 1 {
+            hide_future(rows, at, k0);
+        }
+        match a.mask {
+            Mask::None => {}
+            Mask::Bool { ptr, strides } => {
+                let hidden = -T::INFINITY;
+                let base = ptr.wrapping_offset(mask_offset(&strides, at, k0));
+                mask(rows, at, base, (strides[2], strides[3]), |s, m| if m != 0 { s } else { hidden });
+            }
+            Mask::Float { ptr, strides } => {
+                let base = ptr.wrapping_offset(mask_offset(&strides, at, k0));
+                mask(rows, at, base, (strides[2], strides[3]), |s, m: T| s + m);
+            }
+        }
+    }
+}
+
+fn mask_offset(strides: &[isize; 4], at: &Place, k0: usize) -> isize {
+    [at.b, at.h, at.q0, k0].iter().zip(strides).map(|(&i, &s)| i as isize * s).sum()
+}
+
+/// Key `k0 + r` is hidden from queries before it.
+fn hide_future<T: Scalar>(rows: &mut [[T; QB]], at: &Place, k0: usize) {
+    for (r, row) in rows.iter_mut().enumerate() {
+        let first = (k0 + r).saturating_sub(at.q0).min(at.width);
+        row[..first].fill(-T::INFINITY);
+    }
+}
+
+/// # Safety
+/// `base` and its strides cover the block's queries and keys.
+unsafe fn mask<T: Scalar, M: Copy>(
+    rows: &mut [[T; QB]],
+    at: &Place,
+    base: *const M,
+    (q_stride, k_stride): (isize, isize),
+    f: impl Fn(T, M) -> T,
+) {
+    simd::vectorize(
+        #[inline(always)]
+        || {
+            for j in (0..at.width).step_by(8) {
+                // Lanes beyond the last query repeat it; nobody reads them.
+                let lanes: [isize; 8] = std::array::from_fn(|t| (j + t).min(at.rows - 1) as isize * q_stride);
+                for (r, row) in rows.iter_mut().enumerate() {
+                    let p = base.wrapping_offset(r as isize * k_stride);
+                    let end = (j + 8).min(QB);
+                    if q_stride == 0 {
+                        // SAFETY: key r of the block is inside the mask.
+                        let m = unsafe { *p };
+                        row[j..end].iter_mut().for_each(|s| *s = f(*s, m));
+                    } else {
+                        for (s, &lane) in row[j..end].iter_mut().zip(&lanes) {
+                            // SAFETY: as above, with a query below q_len.
+                            *s = f(*s, unsafe { *p.offset(lane) });
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// Dropout's parameters for one head.
+#[derive(Clone, Copy)]
+pub struct Drop<T> {
+    key: u64,
+    stream: u64,
+    threshold: u32,
+    scale: T,
+}
+
+impl<T: Scalar> Drop<T> {
+    pub fn new(a: &Attention<T>, at: &Place) -> Option<Self> {
+        (a.dropout > 0.0).then(|| Self {
+            key: a.dropout_key,
+            stream: ((at.b * a.heads + at.h) * a.kv_len.div_ceil(2)) as u64,
+            threshold: philox::threshold(a.dropout),
+            scale: T::from_f64(if a.dropout < 1.0 { 1.0 / (1.0 - a.dropout) } else { 0.0 }),
+        })
+    }
+
+    /// Multipliers (0 or 1 / (1 - p)) of keys `k` and `k + 1`, `k` even, for the 64 queries of block `q_block`.
+    #[inline(always)]
+    pub fn two_rows(&self, k: usize, q_block: usize) -> [T; 2 * QB] {
+        philox::multipliers(self.key, self.stream + (k / 2) as u64, q_block as u64, self.threshold, self.scale)
+    }
+}

@@ -1,0 +1,411 @@
+//! Reductions of `[outer, len, inner]` over `len`: sum, mean, product, extremes and their places, any, all, variance.
+//! Floating sums run in f64, integer ones in i64; NaN wins every comparison, the first place wins among equals.
+use super::{GRAIN, Parts, par_rows, row};
+use crate::pool;
+use crate::simd::vectorize;
+use crate::vmath::Real;
+use std::hint::select_unpredictable;
+use std::ops::{Add, Mul, Range};
+
+/// Layout of a reduction: `len` is reduced away, `inner == 1` is a reduction of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    pub outer: usize,
+    pub len: usize,
+    pub inner: usize,
+}
+
+/// Number types of sums and products: f32, f64 accumulate in f64 and give themselves, the others give i64.
+pub trait Sum: Copy + Send + Sync + 'static {
+    type Acc: Copy + Send + Sync + Add<Output = Self::Acc> + Mul<Output = Self::Acc>;
+    type Out: Copy + Send + Sync;
+    const ZERO: Self::Acc;
+    const ONE: Self::Acc;
+    fn widen(self) -> Self::Acc;
+    fn narrow(acc: Self::Acc) -> Self::Out;
+    fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    /// Sum of a contiguous run.
+    fn total(x: &[Self]) -> Self::Acc;
+}
+
+/// Types with an order; NaN is above and below everything.
+pub trait Order: Copy + PartialOrd + Send + Sync + 'static {
+    const LOWEST: Self;
+    const HIGHEST: Self;
+    /// Not zero (NaN is not).
+    fn truth(self) -> bool;
+    #[inline(always)]
+    fn nan(self) -> bool {
+        #[allow(clippy::eq_op)]
+        let nan = self != self;
+        nan
+    }
+}
+
+macro_rules! types {
+    (float $($t:ident)*) => { $(
+        impl Sum for $t {
+            type Acc = f64;
+            type Out = $t;
+            types!(@body f64 $t 0.0 1.0 + *);
+            #[inline(always)]
+            fn total(x: &[Self]) -> f64 { super::sum(x, 0.0, #[inline(always)] |v| v) }
+        }
+        impl Order for $t {
+            const LOWEST: Self = $t::NEG_INFINITY;
+            const HIGHEST: Self = $t::INFINITY;
+            #[inline(always)]
+            fn truth(self) -> bool { self != 0.0 }
+        }
+    )* };
+    (int $($t:ident)*) => { $(
+        impl Sum for $t {
+            type Acc = i64;
+            type Out = i64;
+            types!(@body i64 i64 0 1 wrapping_add wrapping_mul);
+            #[inline(always)]
+            fn total(x: &[Self]) -> i64 { fold_run(x, Total) }
+        }
+        impl Order for $t {
+            const LOWEST: Self = $t::MIN;
+            const HIGHEST: Self = $t::MAX;
+            #[inline(always)]
+            fn truth(self) -> bool { self != 0 }
+        }
+    )* };
+    (@body $acc:ident $out:ident $zero:literal $one:literal $($op:tt)*) => {
+        const ZERO: $acc = $zero;
+        const ONE: $acc = $one;
+        #[inline(always)]
+        fn widen(self) -> $acc { self as $acc }
+        #[inline(always)]
+        fn narrow(acc: $acc) -> $out { acc as $out }
+        types!(@ops $acc $($op)*);
+    };
+    (@ops $acc:ident + *) => {
+        #[inline(always)]
+        fn add(a: $acc, b: $acc) -> $acc { a + b }
+        #[inline(always)]
+        fn mul(a: $acc, b: $acc) -> $acc { a * b }
+    };
+    (@ops $acc:ident wrapping_add wrapping_mul) => {
+        #[inline(always)]
+        fn add(a: $acc, b: $acc) -> $acc { a.wrapping_add(b) }
+        #[inline(always)]
+        fn mul(a: $acc, b: $acc) -> $acc { a.wrapping_mul(b) }
+    };
+}
+types!(float f32 f64);
+types!(int i8 i16 i32 i64 u8);
+
+impl Sum for bool {
+    type Acc = i64;
+    type Out = i64;
+    types!(@body i64 i64 0 1 wrapping_add wrapping_mul);
+    #[inline(always)]
+    fn total(x: &[Self]) -> i64 {
+        fold_run(x, Total)
+    }
+}
+impl Order for bool {
+    const LOWEST: Self = false;
+    const HIGHEST: Self = true;
+    #[inline(always)]
+    fn truth(self) -> bool {
+        self
+    }
+}
+
+/// One reduction: start, step with an element, merge of two partial results, result.
+trait Fold<T, A, O>: Copy + Sync {
+    fn init(self) -> A;
+    fn step(self, a: A, x: T) -> A;
+    fn merge(self, a: A, b: A) -> A;
+    fn done(self, a: A) -> O;
+    /// Result of a contiguous run.
+    #[inline(always)]
+    fn run(self, x: &[T]) -> A
+    where
+        T: Copy,
+        A: Copy,
+    {
+        fold_run(x, self)
+    }
+}
+
+/// Folds a contiguous run in lanes.
+#[inline(always)]
+fn fold_run<T: Copy, A: Copy, O>(x: &[T], op: impl Fold<T, A, O>) -> A {
+    super::fold(x, op.init(), #[inline(always)] |a, v| op.step(a, v), #[inline(always)] |a, b| op.merge(a, b))
+}
+
+/// Folds lines into `acc`, four at a time: the accumulators are loaded and stored once for four.
+#[inline(always)]
+fn fold_lines<'a, T: Copy + 'a, A: Copy, O>(acc: &mut [A], lines: Range<usize>, line: impl Fn(usize) -> &'a [T], op: impl Fold<T, A, O>) {
+    let mut r = lines.start;
+    while r + 4 <= lines.end {
+        let pairs = line(r).iter().zip(line(r + 1)).zip(line(r + 2).iter().zip(line(r + 3)));
+        for (a, ((x0, x1), (x2, x3))) in acc.iter_mut().zip(pairs) {
+            let b = op.step(op.step(*a, *x0), *x1);
+            *a = op.step(op.step(b, *x2), *x3);
+        }
+        r += 4;
+    }
+    for r in r..lines.end {
+        for (a, x) in acc.iter_mut().zip(line(r)) {
+            *a = op.step(*a, *x);
+        }
+    }
+}
+
+const BLOCK: usize = 1024; // columns whose accumulators stay in L1
+
+/// Tasks are (outer, piece of `len`, block of columns); pieces are merged in order.
+fn reduce<T, A, O>(x: &[T], out: &mut [O], axis: Axis, op: impl Fold<T, A, O>)
+where
+    T: Copy + Sync,
+    A: Copy + Send + Sync,
+    O: Copy + Send,
+{
+    let Axis { outer, len, inner } = axis;
+    assert!(x.len() == outer * len * inner && out.len() == outer * inner);
+    let blocks = inner.div_ceil(BLOCK).max(1);
+    let width = inner.min(BLOCK);
+    let pieces = if outer * blocks >= 16 { 1 } else { pool::split(len, (GRAIN / width.max(1)).max(16)) };
+    let mut partial = vec![op.init(); outer * pieces * inner];
+    let parts = Parts::new(&mut partial);
+    let tasks = outer * pieces * blocks;
+    par_rows(tasks, len / pieces * width, |range| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for t in range {
+                    let (o, p, b) = (t / (pieces * blocks), t / blocks % pieces, t % blocks);
+                    let cols = b * BLOCK..((b + 1) * BLOCK).min(inner);
+                    let at = (o * pieces + p) * inner;
+                    // SAFETY: one part per task.
+                    let acc = unsafe { parts.get(at + cols.start..at + cols.end) };
+                    let run = pool::range(len, pieces, p);
+                    if inner == 1 {
+                        acc[0] = op.run(&x[o * len + run.start..o * len + run.end]);
+                        continue;
+                    }
+                    let line = |r: usize| &x[(o * len + r) * inner..][cols.clone()];
+                    fold_lines(acc, run, line, op);
+                }
+            },
+        );
+    });
+    for (o, out) in out.chunks_mut(inner.max(1)).enumerate() {
+        for (i, out) in out.iter_mut().enumerate() {
+            let piece = |p: usize| partial[(o * pieces + p) * inner + i];
+            *out = op.done((1..pieces).fold(piece(0), |a, p| op.merge(a, piece(p))));
+        }
+    }
+}
+
+macro_rules! fold {
+    ($name:ident<$t:ident: $bound:ident> -> $acc:ty, $out:ty; $init:expr; |$a:ident, $x:ident| $step:expr; |$b:ident, $c:ident| $merge:expr; |$d:ident| $done:expr $(; |$r:ident| $run:expr)?) => {
+        #[derive(Clone, Copy)]
+        struct $name;
+        impl<$t: $bound> Fold<$t, $acc, $out> for $name {
+            #[inline(always)]
+            fn init(self) -> $acc { $init }
+            #[inline(always)]
+            fn step(self, $a: $acc, $x: $t) -> $acc { $step }
+            #[inline(always)]
+            fn merge(self, $b: $acc, $c: $acc) -> $acc { $merge }
+            #[inline(always)]
+            fn done(self, $d: $acc) -> $out { $done }
+            $(
+                #[inline(always)]
+                fn run(self, $r: &[$t]) -> $acc { $run }
+            )?
+        }
+    };
+}
+fold!(Total<T: Sum> -> T::Acc, T::Out; T::ZERO; |a, x| T::add(a, x.widen()); |a, b| T::add(a, b); |a| T::narrow(a); |x| T::total(x));
+fold!(Product<T: Sum> -> T::Acc, T::Out; T::ONE; |a, x| T::mul(a, x.widen()); |a, b| T::mul(a, b); |a| T::narrow(a));
+fold!(Squares<T: Real> -> f64, T; 0.0; |a, x| a + x.to_f64() * x.to_f64(); |a, b| a + b; |a| T::from_f64(a); |x| super::sum(x, T::ZERO, #[inline(always)] |v| v * v));
+fold!(Largest<T: Order> -> T, T; T::LOWEST; |a, x| larger(a, x); |a, b| larger(a, b); |a| a);
+fold!(Smallest<T: Order> -> T, T; T::HIGHEST; |a, x| smaller(a, x); |a, b| smaller(a, b); |a| a);
+fold!(Any<T: Order> -> bool, bool; false; |a, x| a | x.truth(); |a, b| a | b; |a| a);
+fold!(All<T: Order> -> bool, bool; true; |a, x| a & x.truth(); |a, b| a & b; |a| a);
+
+#[derive(Clone, Copy)]
+struct Mean(f64);
+impl<T: Real> Fold<T, f64, T> for Mean {
+    #[inline(always)]
+    fn init(self) -> f64 {
+        0.0
+    }
+    #[inline(always)]
+    fn step(self, a: f64, x: T) -> f64 {
+        a + x.to_f64()
+    }
+    #[inline(always)]
+    fn merge(self, a: f64, b: f64) -> f64 {
+        a + b
+    }
+    #[inline(always)]
+    fn done(self, a: f64) -> T {
+        T::from_f64(a / self.0)
+    }
+    #[inline(always)]
+    fn run(self, x: &[T]) -> f64 {
+        super::sum(x, T::ZERO, #[inline(always)] |v| v)
+    }
+}
+
+#[inline(always)]
+fn larger<T: Order>(a: T, x: T) -> T {
+    select_unpredictable((x > a) | x.nan(), x, a)
+}
+
+#[inline(always)]
+fn smaller<T: Order>(a: T, x: T) -> T {
+    select_unpredictable((x < a) | x.nan(), x, a)
+}
+
+/// Sum; integers and bool give i64.
+pub fn sum<T: Sum>(x: &[T], out: &mut [T::Out], axis: Axis) {
+    reduce(x, out, axis, Total);
+}
+
+/// Product; integers and bool give i64.
+pub fn prod<T: Sum>(x: &[T], out: &mut [T::Out], axis: Axis) {
+    reduce(x, out, axis, Product);
+}
+
+/// Mean; NaN if `len` is 0.
+pub fn mean<T: Real>(x: &[T], out: &mut [T], axis: Axis) {
+    reduce(x, out, axis, Mean(axis.len as f64));
+}
+
+/// Sum of squares.
+pub fn sum_squares<T: Real>(x: &[T], out: &mut [T], axis: Axis) {
+    reduce(x, out, axis, Squares);
+}
+
+/// Largest element, NaN if there is one; the lowest value of the type if `len` is 0.
+pub fn amax<T: Order>(x: &[T], out: &mut [T], axis: Axis) {
+    reduce(x, out, axis, Largest);
+}
+
+/// Smallest element, NaN if there is one; the highest value of the type if `len` is 0.
+pub fn amin<T: Order>(x: &[T], out: &mut [T], axis: Axis) {
+    reduce(x, out, axis, Smallest);
+}
+
+/// Whether any element is not zero.
+pub fn any<T: Order>(x: &[T], out: &mut [bool], axis: Axis) {
+    reduce(x, out, axis, Any);
+}
+
+/// Whether no element is zero.
+pub fn all<T: Order>(x: &[T], out: &mut [bool], axis: Axis) {
+    reduce(x, out, axis, All);
+}
+
+/// Largest element and its first place; `axis.len` must not be 0.
+pub fn max<T: Order>(x: &[T], out: &mut [T], index: &mut [i64], axis: Axis) {
+    amax(x, out, axis);
+    places(x, out, index, axis);
+}
+
+/// Smallest element and its first place; `axis.len` must not be 0.
+pub fn min<T: Order>(x: &[T], out: &mut [T], index: &mut [i64], axis: Axis) {
+    amin(x, out, axis);
+    places(x, out, index, axis);
+}
+
+/// First place of the largest element; `axis.len` must not be 0.
+pub fn argmax<T: Order>(x: &[T], index: &mut [i64], axis: Axis) {
+    max(x, &mut vec![T::LOWEST; index.len()], index, axis);
+}
+
+/// First place of the smallest element; `axis.len` must not be 0.
+pub fn argmin<T: Order>(x: &[T], index: &mut [i64], axis: Axis) {
+    min(x, &mut vec![T::HIGHEST; index.len()], index, axis);
+}
+
+/// First place where `x` equals `value` (or both are NaN).
+fn places<T: Order>(x: &[T], value: &[T], index: &mut [i64], axis: Axis) {
+    let Axis { outer, len, inner } = axis;
+    assert!(len > 0 && index.len() == outer * inner);
+    let index = Parts::new(index);
+    par_rows(outer, len * inner, |range| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for o in range {
+                    // SAFETY: one part per outer index.
+                    let (index, value) = (unsafe { index.get(o * inner..(o + 1) * inner) }, row(value, o, inner));
+                    if inner == 1 {
+                        index[0] = first(row(x, o, len), value[0]) as i64;
+                        continue;
+                    }
+                    // from the last row up, so that the first place is written last
+                    for r in (0..len).rev() {
+                        let x = row(x, o * len + r, inner);
+                        for ((i, x), v) in index.iter_mut().zip(x).zip(value) {
+                            *i = select_unpredictable((*x == *v) | (x.nan() & v.nan()), r as i64, *i);
+                        }
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// First place of `value` in `x`, which has it: whole blocks are tested without a branch.
+#[inline(always)]
+fn first<T: Order>(x: &[T], value: T) -> usize {
+    let hit = |x: T| (x == value) | (x.nan() & value.nan());
+    for (b, block) in x.chunks(256).enumerate() {
+        if block.iter().fold(false, #[inline(always)] |a, x| a | hit(*x)) {
+            return b * 256 + block.iter().position(|x| hit(*x)).unwrap_or(0);
+        }
+    }
+    0
+}
+
+/// Mean and variance with `correction` taken from the divisor (NaN or infinite where torch's is); two passes.
+pub fn var_mean<T: Real>(x: &[T], var: &mut [T], mean_out: &mut [T], axis: Axis, correction: f64) {
+    let Axis { outer, len, inner } = axis;
+    assert!(x.len() == outer * len * inner && var.len() == outer * inner && mean_out.len() == outer * inner);
+    mean(x, mean_out, axis);
+    let (n, divisor) = (len as f64, (len as f64 - correction).max(0.0));
+    let mut sums = vec![[0.0f64; 2]; outer * inner];
+    let (parts, means) = (Parts::new(&mut sums), &*mean_out);
+    par_rows(outer, len * inner, |range| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for o in range {
+                    // SAFETY: one part per outer index.
+                    let (sums, m) = (unsafe { parts.get(o * inner..(o + 1) * inner) }, row(means, o, inner));
+                    if inner == 1 {
+                        let m = m[0];
+                        sums[0] = super::sums(row(x, o, len), row(x, o, len), (m, m), #[inline(always)] |x, _| {
+                            let d = x - m;
+                            [d, d * d]
+                        });
+                        continue;
+                    }
+                    for r in 0..len {
+                        for ((s, x), m) in sums.iter_mut().zip(row(x, o * len + r, inner)).zip(m) {
+                            let d = x.to_f64() - m.to_f64();
+                            *s = [s[0] + d, s[1] + d * d];
+                        }
+                    }
+                }
+            },
+        );
+    });
+    for (v, [d, q]) in var.iter_mut().zip(sums) {
+        let m2 = q - d * d / n;
+        *v = T::from_f64(if m2 < 0.0 { 0.0 } else { m2 } / divisor);
+    }
+}

@@ -1,0 +1,71 @@
+//! Run-time choice of instruction set: a loop is compiled once per level and the best one the machine has is called.
+use std::sync::OnceLock;
+
+/// Instruction set level that `vectorize` runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Portable,
+    Avx2,
+    Avx512,
+}
+
+/// The level in use: the best the machine has, lowered by `RSNN_CPU=portable|avx2`.
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let asked = std::env::var("RSNN_CPU").unwrap_or_default();
+        detect().min(match asked.as_str() {
+            "portable" => Level::Portable,
+            "avx2" => Level::Avx2,
+            _ => Level::Avx512,
+        })
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        Level::Avx512
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+        Level::Avx2
+    } else {
+        Level::Portable
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Portable
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+fn in_avx512<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn in_avx2<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+/// Runs `f` with its inlined body compiled for the best instruction set of this machine.
+/// Write `vectorize(#[inline(always)] || ...)`: without the attribute LLVM leaves a closure of any size outside the
+/// three level functions, and its loops are compiled for the baseline only.
+#[inline(always)]
+pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    match level() {
+        // SAFETY: `level` has seen every feature that the function enables.
+        Level::Avx512 => return unsafe { in_avx512(f) },
+        // SAFETY: as above.
+        Level::Avx2 => return unsafe { in_avx2(f) },
+        Level::Portable => {}
+    }
+    f()
+}

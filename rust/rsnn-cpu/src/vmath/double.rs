@@ -1,0 +1,86 @@
+//! f64 functions: exp by our own polynomial (softmax in f64 vectorises), the rest through libm for accuracy.
+use std::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
+
+unsafe extern "C" {
+    #[link_name = "erf"]
+    safe fn c_erf(x: f64) -> f64;
+    #[link_name = "erfc"]
+    safe fn c_erfc(x: f64) -> f64;
+}
+
+const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
+const LN2_HI: f64 = 0.693_147_180_369_123_8; // 32 bits
+const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
+
+#[inline(always)]
+fn pow2(t: f64) -> f64 {
+    f64::from_bits(t.to_bits().wrapping_sub(MAGIC.to_bits()).wrapping_add(1023).wrapping_shl(52))
+}
+
+#[inline(always)]
+pub fn exp(x: f64) -> f64 {
+    let x = if x > 710.0 { 710.0 } else { x };
+    let x = if x < -746.0 { -746.0 } else { x };
+    let n = (x * LOG2_E + MAGIC) - MAGIC;
+    let r = (x - n * LN2_HI) - n * LN2_LO;
+    // Taylor to degree 13: |r| <= ln 2 / 2 leaves 4e-18
+    let mut p = 1.0 / 6_227_020_800.0;
+    for c in [479_001_600.0, 39_916_800.0, 3_628_800.0, 362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0] {
+        p = p * r + 1.0 / c;
+    }
+    let half = n * 0.5 + MAGIC; // two factors, as in f32
+    (1.0 + (p * (r * r) + r)) * pow2(half) * pow2((n - (half - MAGIC)) + MAGIC)
+}
+
+#[inline(always)]
+pub fn exp_neg(x: f64) -> f64 {
+    exp(x)
+}
+
+#[inline(always)]
+pub fn expm1(x: f64) -> f64 {
+    x.exp_m1()
+}
+
+#[inline(always)]
+pub fn log(x: f64) -> f64 {
+    x.ln()
+}
+
+#[inline(always)]
+pub fn log1p(x: f64) -> f64 {
+    x.ln_1p()
+}
+
+#[inline(always)]
+pub fn tanh(x: f64) -> f64 {
+    x.tanh()
+}
+
+#[inline(always)]
+pub fn erf(x: f64) -> f64 {
+    c_erf(x)
+}
+
+#[inline(always)]
+pub fn sigmoid(x: f64) -> f64 {
+    let e = exp(-x.abs());
+    (if x < 0.0 { e } else { 1.0 }) / (1.0 + e)
+}
+
+#[inline(always)]
+pub fn logistic(x: f64) -> f64 {
+    sigmoid(x)
+}
+
+#[inline(always)]
+pub fn gelu(x: f64) -> f64 {
+    0.5 * x * c_erfc(-x * FRAC_1_SQRT_2)
+}
+
+#[inline(always)]
+pub fn gelu_grad(x: f64) -> f64 {
+    let x = if x > 40.0 { 40.0 } else { x };
+    let x = if x < -40.0 { -40.0 } else { x };
+    0.5 * c_erfc(-x * FRAC_1_SQRT_2) + x * (0.398_942_280_401_432_7 * exp(-0.5 * x * x))
+}

@@ -1,0 +1,315 @@
+//! A node of the recorded graph: who made a tensor and what its gradient needs.
+use super::saved::{Ctx, SavedTensor};
+use crate::op::{Grads, Op, Tensors};
+use crate::tensor::{Meta, Tensor};
+use parking_lot::Mutex;
+use rsnn_core::Result;
+use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
+
+/// Called with a gradient; may replace it.
+pub type Hook = Arc<dyn Fn(&Tensor) -> Result<Option<Tensor>> + Send + Sync>;
+/// Called with all gradients of a node (and, after it ran, what it returned); may replace the list.
+pub type NodeHook = Arc<dyn Fn(&[Option<Tensor>], &[Option<Tensor>]) -> Result<Option<Vec<Option<Tensor>>>> + Send + Sync>;
+
+/// Output `nr` of `node`.
+#[derive(Clone)]
+pub struct Edge {
+    pub node: Arc<Node>,
+    pub nr: u32,
+}
+
+/// A backward written outside this crate (`autograd.Function`).
+pub trait Custom: Send + Sync {
+    fn name(&self) -> String;
+    fn backward(&self, node: &Arc<Node>, grads: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>>;
+    /// Drops saved tensors once the graph is consumed.
+    fn release(&self);
+    /// The binding's own object, for `grad_fn` to be recognised.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+pub(crate) enum Body {
+    Op { op: Arc<dyn Op>, inputs: SmallVec<[Option<SavedTensor>; 3]>, outputs: SmallVec<[Option<SavedTensor>; 1]> },
+    Custom(Arc<dyn Custom>),
+    Accumulate(Tensor),
+    Released,
+}
+
+#[derive(Default)]
+pub struct NodeHooks {
+    /// Hooks of tensors that this node produced: (output, id, hook).
+    pub tensor: Vec<(u32, u64, Hook)>,
+    pub pre: Vec<(u64, NodeHook)>,
+    pub post: Vec<(u64, NodeHook)>,
+    /// Tensors whose `.grad` is to be filled although they are not leaves.
+    pub retain: Vec<(u32, WeakTensor)>,
+}
+
+/// Called to store a retained gradient; returns false when its tensor is gone.
+pub type WeakTensor = Arc<dyn Fn(&Tensor) -> bool + Send + Sync>;
+
+/// One recorded operation.
+pub struct Node {
+    name: String,
+    pub seq: u64,
+    pub edges: SmallVec<[Option<Edge>; 3]>,
+    pub(crate) metas: SmallVec<[Meta; 3]>,
+    pub outputs: SmallVec<[Meta; 1]>,
+    pub(crate) body: Mutex<Body>,
+    pub hooks: Mutex<Option<Box<NodeHooks>>>,
+    /// The binding's wrapper object, if it made one.
+    pub note: Mutex<Option<Box<dyn std::any::Any + Send + Sync>>>,
+}
+
+static SEQ: AtomicU64 = AtomicU64::new(1);
+
+impl Node {
+    fn new(name: String, edges: SmallVec<[Option<Edge>; 3]>, outputs: SmallVec<[Meta; 1]>, body: Body) -> Node {
+        Node {
+            name,
+            seq: SEQ.fetch_add(1, Relaxed),
+            edges,
+            metas: SmallVec::new(),
+            outputs,
+            body: Mutex::new(body),
+            hooks: Mutex::new(None),
+            note: Mutex::new(None),
+        }
+    }
+
+    /// Records `op(ins) = outs`.
+    pub fn record(op: Arc<dyn Op>, ins: &[Tensor], outs: &[Tensor]) {
+        let saves = op.saves();
+        let keep = |mask: u32, i: usize| mask & (1u32 << i.min(31)) != 0;
+        let edges = ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
+        let mut node = Node::new(String::new(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
+        node.metas = ins.iter().map(Tensor::meta).collect();
+        let mut failed = None;
+        let mut save = |t: &Tensor, out: Option<u32>| match SavedTensor::new(t, out) {
+            Ok(s) => Some(s),
+            Err(e) => {
+                failed = Some(e);
+                None
+            }
+        };
+        let inputs =
+            ins.iter().enumerate().map(|(i, t)| if keep(saves.inputs, i) { save(t, None) } else { None }).collect();
+        let outputs = outs
+            .iter()
+            .enumerate()
+            .map(|(i, t)| if keep(saves.outputs, i) { save(t, Some(i as u32)) } else { None })
+            .collect();
+        // A pack hook that raised leaves its input unsaved; the error surfaces when backward asks for it.
+        drop(failed);
+        node.body = Mutex::new(Body::Op { op, inputs, outputs });
+        let node = Arc::new(node);
+        for (i, t) in outs.iter().enumerate() {
+            if t.dtype().is_float() {
+                t.set_edge(Some(Edge { node: node.clone(), nr: i as u32 }));
+            }
+        }
+    }
+
+    /// A node for an `autograd.Function`; the caller sets the edges of its outputs.
+    pub fn custom(custom: Arc<dyn Custom>, edges: SmallVec<[Option<Edge>; 3]>, outputs: &[Tensor]) -> Arc<Node> {
+        let name = custom.name();
+        Arc::new(Node::new(name, edges, outputs.iter().map(Tensor::meta).collect(), Body::Custom(custom)))
+    }
+
+    /// A node whose forward was never run as such (history rewritten by an in-place op).
+    pub(crate) fn synthetic(op: Arc<dyn Op>, ins: &[Tensor], edges: SmallVec<[Option<Edge>; 3]>, out: Meta) -> Arc<Node> {
+        let mut node = Node::new(
+            String::new(),
+            edges,
+            smallvec::smallvec![out],
+            Body::Op { op, inputs: SmallVec::new(), outputs: SmallVec::new() },
+        );
+        node.metas = ins.iter().map(Tensor::meta).collect();
+        Arc::new(node)
+    }
+
+    /// torch's name of the node: `MulBackward0`, `AccumulateGrad`.
+    pub fn name(&self) -> String {
+        if !self.name.is_empty() {
+            return self.name.clone();
+        }
+        match &*self.body.lock() {
+            Body::Op { op, .. } => {
+                let camel: String = op
+                    .name()
+                    .split('_')
+                    .map(|w| w.chars().next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + &w[1..]))
+                    .collect();
+                format!("{camel}Backward0")
+            }
+            Body::Accumulate(_) => "AccumulateGrad".into(),
+            Body::Custom(c) => c.name(),
+            Body::Released => "ReleasedBackward".into(),
+        }
+    }
+
+    /// The leaf whose gradient this node accumulates.
+    pub fn variable(&self) -> Option<Tensor> {
+        match &*self.body.lock() {
+            Body::Accumulate(t) => Some(t.clone()),
+            _ => None,
+        }
+    }
+
+    /// The `autograd.Function` behind this node.
+    pub fn custom_body(&self) -> Option<Arc<dyn Custom>> {
+        match &*self.body.lock() {
+            Body::Custom(c) => Some(c.clone()),
+            _ => None,
+        }
+    }
+
+    /// Saved (input, output) tensors of an op's node.
+    pub fn saved(self: &Arc<Self>) -> Result<Vec<Tensor>> {
+        let body = self.body.lock();
+        match &*body {
+            Body::Op { inputs, outputs, .. } => inputs.iter().chain(outputs).flatten().map(|s| s.unpack(self)).collect(),
+            _ => Ok(vec![]),
+        }
+    }
+
+    pub fn hook_list(&self) -> parking_lot::MappedMutexGuard<'_, NodeHooks> {
+        parking_lot::MutexGuard::map(self.hooks.lock(), |h| &mut **h.get_or_insert_with(Box::default))
+    }
+
+    /// Gradients of the inputs from gradients of the outputs. `keep` leaves the saved tensors for another backward.
+    pub(crate) fn run(self: &Arc<Self>, grads: &[Option<Tensor>], needs: &[bool], keep: bool, create: bool) -> Result<Grads> {
+        let taken;
+        let guard;
+        let body: &Body = if keep {
+            guard = self.body.lock();
+            match &*guard {
+                Body::Custom(c) => {
+                    let c = c.clone();
+                    drop(guard);
+                    return Ok(c.backward(self, grads)?.into());
+                }
+                Body::Op { .. } => {}
+                Body::Released => return Err(self.released()),
+                Body::Accumulate(_) => return Ok(Grads::new()),
+            }
+            &guard
+        } else {
+            let mut held = self.body.lock();
+            if let Body::Custom(c) = &*held {
+                let c = c.clone();
+                drop(held);
+                let out = c.backward(self, grads)?;
+                c.release();
+                return Ok(out.into());
+            }
+            taken = std::mem::replace(&mut *held, Body::Released);
+            drop(held);
+            &taken
+        };
+        let Body::Op { op, inputs, outputs } = body else { return Err(self.released()) };
+        let cx = Ctx { node: self, inputs, outputs, metas: &self.metas, needs: SmallVec::from_slice(needs) };
+        if create && let Some(result) = second_order(&**op, &cx, grads) {
+            return result;
+        }
+        op.vjp(&cx, grads)
+    }
+
+    fn released(&self) -> rsnn_core::Error {
+        rsnn_core::Error::Runtime(
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
+                .into(),
+        )
+    }
+
+    pub(crate) fn take_parts(&mut self) -> (SmallVec<[Option<Edge>; 3]>, Body) {
+        (std::mem::take(&mut self.edges), std::mem::replace(self.body.get_mut(), Body::Released))
+    }
+}
+
+/// A fused op differentiates through its definition when the gradient itself must be differentiable.
+fn second_order(op: &dyn Op, cx: &Ctx, grads: &[Option<Tensor>]) -> Option<Result<Grads>> {
+    let ins: Result<Tensors> = (0..cx.num_inputs()).map(|i| cx.input(i)).collect();
+    let ins = match ins {
+        Ok(ins) => ins,
+        // An op that does not save its inputs has a vjp made of differentiable ops.
+        Err(_) => return None,
+    };
+    // Views keep the link to the originals, so that the result is differentiable in them too.
+    let ins: Tensors = ins.iter().map(crate::view::alias).collect();
+    let outs = match op.define(&ins)? {
+        Ok(outs) => outs,
+        Err(e) => return Some(Err(e)),
+    };
+    let mut roots = vec![];
+    let mut seeds = vec![];
+    for (o, g) in outs.iter().zip(grads) {
+        if let (true, Some(g)) = (o.requires_grad(), g) {
+            roots.push(o.clone());
+            seeds.push(Some(g.clone()));
+        }
+    }
+    let wanted: Vec<usize> = (0..ins.len()).filter(|&i| cx.needs(i)).collect();
+    let targets: Vec<Tensor> = wanted.iter().map(|&i| ins[i].clone()).collect();
+    let found = match super::grad(&roots, &targets, &seeds, true, true, true) {
+        Ok(found) => found,
+        Err(e) => return Some(Err(e)),
+    };
+    let mut result: Grads = smallvec::smallvec![None; ins.len()];
+    for (i, g) in wanted.into_iter().zip(found) {
+        result[i] = g;
+    }
+    Some(Ok(result))
+}
+
+/// The node that accumulates into `leaf.grad`, made on first use.
+pub fn accumulator(leaf: &Tensor) -> Arc<Node> {
+    let mut meta = leaf.autograd();
+    if let Some(node) = meta.accumulator.upgrade() {
+        return node;
+    }
+    let mut node = Node::new(
+        "AccumulateGrad".into(),
+        SmallVec::new(),
+        smallvec::smallvec![leaf.meta()],
+        Body::Accumulate(leaf.clone()),
+    );
+    // Leaves run as soon as they are ready.
+    node.seq = u64::MAX;
+    let node = Arc::new(node);
+    meta.accumulator = Arc::downgrade(&node);
+    node
+}
+
+#[derive(Default)]
+struct Graveyard {
+    busy: bool,
+    parts: Vec<(SmallVec<[Option<Edge>; 3]>, Body)>,
+}
+
+thread_local! {
+    static GRAVEYARD: RefCell<Graveyard> = RefCell::default();
+}
+
+impl Drop for Node {
+    // A chain of nodes is dropped by a loop: recursion would overflow the stack on long graphs.
+    fn drop(&mut self) {
+        let parts = self.take_parts();
+        let mut parts = Some(parts);
+        let first = GRAVEYARD.try_with(|g| {
+            let mut g = g.borrow_mut();
+            g.parts.extend(parts.take());
+            !std::mem::replace(&mut g.busy, true)
+        });
+        if !matches!(first, Ok(true)) {
+            return;
+        }
+        while let Some(next) = GRAVEYARD.with(|g| g.borrow_mut().parts.pop()) {
+            drop(next);
+        }
+        GRAVEYARD.with(|g| g.borrow_mut().busy = false);
+    }
+}

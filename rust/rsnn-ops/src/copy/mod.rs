@@ -1,0 +1,132 @@
+//! Copies, casts and contiguity.
+use crate::autograd::Ctx;
+use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
+use crate::tensor::{Meta, Tensor};
+use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
+use rsnn_cpu::loops;
+
+/// Copies `src` (broadcast, cast) into the elements of `dst`, outside autograd.
+pub fn copy_into(src: &Tensor, dst: &Tensor) -> Result<()> {
+    if dst.device() != Device::Cpu || src.device() != Device::Cpu {
+        return crate::gpu::copy_into(src, dst);
+    }
+    let shape = dst.shape();
+    if src.dtype() == dst.dtype() && src.shape() == shape && src.is_contiguous() && dst.is_contiguous() {
+        return copy_bytes(src, dst);
+    }
+    let strides = src.layout().broadcast_strides(shape);
+    dispatch!(all, src.dtype(), S => dispatch!(all, dst.dtype(), D => {
+        let (from, to) = ((src.ptr::<S>().cast_const(), &strides[..]), (dst.ptr::<D>(), dst.strides()));
+        // SAFETY: both layouts lie in their storages; overlapping copies go through `assign`, which copies whole tensors.
+        unsafe { loops::unary(shape, from, to, convert::<S, D>) }
+    }));
+    Ok(())
+}
+
+#[inline(always)]
+fn convert<S: Element, D: Element>(x: S) -> D {
+    if S::DTYPE.is_float() { D::from_f64(x.to_f64()) } else { D::from_i64(x.to_i64()) }
+}
+
+fn copy_bytes(src: &Tensor, dst: &Tensor) -> Result<()> {
+    let bytes = src.numel() * src.dtype().size();
+    let size = src.dtype().size();
+    let (from, to) = (src.storage().ptr(), dst.storage().ptr());
+    let chunk = 1 << 20;
+    let chunks = bytes.div_ceil(chunk);
+    let from = rsnn_cpu::pool::SendPtr(from);
+    let to = rsnn_cpu::pool::SendPtr(to);
+    let (so, d_o) = (src.layout().offset * size, dst.layout().offset * size);
+    rsnn_cpu::pool::for_each_chunk(chunks, |c| {
+        let start = c * chunk;
+        let len = chunk.min(bytes - start);
+        // SAFETY: both ranges lie in their storages; `copy` allows overlap within one storage.
+        unsafe { std::ptr::copy(from.get().add(so + start), to.get().add(d_o + start), len) }
+    });
+    Ok(())
+}
+
+/// `x` in row-major order without history: itself when it is so already.
+pub fn contiguous(x: &Tensor) -> Result<Tensor> {
+    if x.is_contiguous() {
+        return Ok(x.clone());
+    }
+    let y = Tensor::empty(x.shape(), x.dtype(), x.device())?;
+    copy_into(x, &y)?;
+    Ok(y)
+}
+
+/// `x` in another dtype, contiguous, without history.
+pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    let y = Tensor::empty(x.shape(), dtype, x.device())?;
+    copy_into(x, &y)?;
+    Ok(y)
+}
+
+/// Clone and cast: one op, since a clone is a cast to the same dtype.
+struct To {
+    dtype: DType,
+}
+
+impl Op for To {
+    fn name(&self) -> &'static str {
+        "clone"
+    }
+    fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
+        Ok(smallvec::smallvec![Meta::new(ins[0].shape(), self.dtype, ins[0].device())])
+    }
+    fn cpu(&self, call: &CpuCall) -> Result<()> {
+        copy_into(&call.ins[0], &call.outs[0])
+    }
+    fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
+        copy_into(&call.ins[0], &call.outs[0])
+    }
+    fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
+        grads.iter().map(|g| g.as_ref().map(|g| to_dtype(g, cx.input_meta(0).dtype)).transpose()).collect()
+    }
+    fn saves(&self) -> Saves {
+        Saves::NONE
+    }
+    fn strided(&self) -> bool {
+        true
+    }
+    fn half(&self) -> Half {
+        Half::Native
+    }
+}
+
+/// A contiguous copy of `x`; differentiable.
+pub fn copy(x: &Tensor) -> Result<Tensor> {
+    apply(To { dtype: x.dtype() }, std::slice::from_ref(x))
+}
+
+/// `x.to(dtype)`; differentiable, and `x` itself when it has that dtype.
+pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype {
+        return Ok(x.clone());
+    }
+    apply(To { dtype }, std::slice::from_ref(x))
+}
+
+/// `x.contiguous()`; differentiable.
+pub fn to_contiguous(x: &Tensor) -> Result<Tensor> {
+    if x.is_contiguous() { Ok(x.clone()) } else { copy(x) }
+}
+
+/// `dst.copy_(src)`.
+pub fn copy_(dst: &Tensor, src: &Tensor) -> Result<()> {
+    let can = rsnn_core::broadcast_shapes(dst.shape(), src.shape()).is_ok_and(|s| s.as_slice() == dst.shape());
+    ensure!(
+        can,
+        Runtime,
+        "copy_: The size of tensor a {:?} must match the size of tensor b {:?}",
+        dst.shape(),
+        src.shape()
+    );
+    let src = crate::device::to(src, dst.device())?;
+    let src = if src.dtype() == dst.dtype() { src } else { to_dtype(&src, dst.dtype())? };
+    let src = if src.shape() == dst.shape() { src } else { crate::view::expand(&src, dst.shape())? };
+    // A source in the same storage may overlap the destination.
+    let src = if std::sync::Arc::ptr_eq(src.storage(), dst.storage()) { copy(&src)? } else { src };
+    crate::autograd::assign(dst, &src)
+}

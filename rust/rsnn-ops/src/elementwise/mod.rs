@@ -1,0 +1,369 @@
+//! Small elementwise ops as tables: binary (arithmetic, comparison, logic) here and in `num`, unary in `unary`.
+mod num;
+mod promote;
+
+pub use promote::{common, result_type};
+
+use crate::autograd::Ctx;
+use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
+use crate::tensor::{Meta, Tensor};
+use num::Num;
+use rsnn_core::{DType, Device, Element, Result, bail, broadcast_shapes, ensure};
+use rsnn_cpu::loops;
+
+/// The binary ops; names are torch's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    FloorDivide,
+    Remainder,
+    Fmod,
+    Pow,
+    Maximum,
+    Minimum,
+    Atan2,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    LogicalAnd,
+    LogicalOr,
+    LogicalXor,
+    BitwiseAnd,
+    BitwiseOr,
+    BitwiseXor,
+    ShiftLeft,
+    ShiftRight,
+}
+
+use Binary::*;
+
+impl Binary {
+    pub const ALL: [Binary; 25] = [
+        Add, Sub, Mul, Div, FloorDivide, Remainder, Fmod, Pow, Maximum, Minimum, Atan2, Eq, Ne, Lt, Le, Gt, Ge,
+        LogicalAnd, LogicalOr, LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, ShiftLeft, ShiftRight,
+    ];
+
+    fn is_comparison(self) -> bool {
+        matches!(self, Eq | Ne | Lt | Le | Gt | Ge | LogicalAnd | LogicalOr | LogicalXor)
+    }
+
+    fn is_bitwise(self) -> bool {
+        matches!(self, BitwiseAnd | BitwiseOr | BitwiseXor | ShiftLeft | ShiftRight)
+    }
+
+    /// (dtype computed in, dtype of the result).
+    fn dtypes(self, a: &Tensor, b: &Tensor) -> Result<(DType, DType)> {
+        let common = common(a, b);
+        ensure!(
+            !(self.is_bitwise() && common.is_float()),
+            Runtime,
+            "\"{}_cpu\" not implemented for '{}'",
+            self.name(),
+            common.scalar_name()
+        );
+        ensure!(
+            !(self == Sub && common == DType::Bool),
+            Runtime,
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
+        );
+        Ok(match self {
+            _ if self.is_comparison() => (common, DType::Bool),
+            Div | Atan2 if !common.is_float() => (DType::F32, DType::F32),
+            _ => (common, common),
+        })
+    }
+}
+
+impl Op for Binary {
+    fn name(&self) -> &'static str {
+        match self {
+            Add => "add",
+            Sub => "sub",
+            Mul => "mul",
+            Div => "div",
+            FloorDivide => "floor_divide",
+            Remainder => "remainder",
+            Fmod => "fmod",
+            Pow => "pow",
+            Maximum => "maximum",
+            Minimum => "minimum",
+            Atan2 => "atan2",
+            Eq => "eq",
+            Ne => "ne",
+            Lt => "lt",
+            Le => "le",
+            Gt => "gt",
+            Ge => "ge",
+            LogicalAnd => "logical_and",
+            LogicalOr => "logical_or",
+            LogicalXor => "logical_xor",
+            BitwiseAnd => "bitwise_and",
+            BitwiseOr => "bitwise_or",
+            BitwiseXor => "bitwise_xor",
+            ShiftLeft => "bitwise_left_shift",
+            ShiftRight => "bitwise_right_shift",
+        }
+    }
+
+    fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
+        let (_, out) = self.dtypes(&ins[0], &ins[1])?;
+        let shape = broadcast_shapes(ins[0].shape(), ins[1].shape())?;
+        let device = if ins[0].ndim() == 0 { ins[1].device() } else { ins[0].device() };
+        let device = if device == Device::Cpu { ins[0].device() } else { device };
+        Ok(smallvec::smallvec![Meta { shape, dtype: out, device }])
+    }
+
+    fn cpu(&self, call: &CpuCall) -> Result<()> {
+        let (compute, _) = self.dtypes(&call.ins[0], &call.ins[1])?;
+        match compute {
+            DType::Bool => run::<bool>(*self, call),
+            DType::U8 => run::<u8>(*self, call),
+            DType::I8 => run::<i8>(*self, call),
+            DType::I16 => run::<i16>(*self, call),
+            DType::I32 => run::<i32>(*self, call),
+            DType::I64 => run::<i64>(*self, call),
+            DType::F32 => run::<f32>(*self, call),
+            DType::F64 => run::<f64>(*self, call),
+            other => bail!(NotImplemented, "{}: no kernel for {}", self.name(), other.name()),
+        }
+    }
+
+    fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
+        crate::gpu::binary(self.name(), call)
+    }
+
+    fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
+        let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None, None]) };
+        gradient(*self, cx, g)
+    }
+
+    fn saves(&self) -> Saves {
+        match self {
+            Add | Sub => Saves::NONE,
+            Pow => Saves { inputs: 3, outputs: 1 },
+            _ => Saves::INPUTS,
+        }
+    }
+
+    fn strided(&self) -> bool {
+        true
+    }
+}
+
+fn run<T: Num>(kind: Binary, call: &CpuCall) -> Result<()> {
+    let ready = |t: &Tensor| if t.dtype() == T::DTYPE { Ok(t.clone()) } else { crate::copy::cast(t, T::DTYPE) };
+    let (a, b) = (ready(&call.ins[0])?, ready(&call.ins[1])?);
+    let out = &call.outs[0];
+    if kind == FloorDivide || kind == Remainder || kind == Fmod {
+        refuse_zero(kind, &b)?;
+    }
+    macro_rules! arithmetic {
+        ($f:expr) => {
+            each::<T, T>(&a, &b, out, $f)
+        };
+    }
+    macro_rules! compare {
+        ($f:expr) => {
+            each::<T, bool>(&a, &b, out, $f)
+        };
+    }
+    let zero = T::default();
+    match kind {
+        Add => arithmetic!(T::add),
+        Sub => arithmetic!(T::sub),
+        Mul => arithmetic!(T::mul),
+        Div => arithmetic!(T::div),
+        FloorDivide => arithmetic!(T::floor_divide),
+        Remainder => arithmetic!(T::remainder),
+        Fmod => arithmetic!(T::fmod),
+        Pow => arithmetic!(T::pow),
+        Maximum => arithmetic!(T::maximum),
+        Minimum => arithmetic!(T::minimum),
+        Atan2 => arithmetic!(T::atan2),
+        Eq => compare!(|x, y| x == y),
+        Ne => compare!(|x, y| x != y),
+        Lt => compare!(|x, y| x < y),
+        Le => compare!(|x, y| x <= y),
+        Gt => compare!(|x, y| x > y),
+        Ge => compare!(|x, y| x >= y),
+        LogicalAnd => compare!(move |x, y| (x != zero) & (y != zero)),
+        LogicalOr => compare!(move |x, y| (x != zero) | (y != zero)),
+        LogicalXor => compare!(move |x, y| (x != zero) ^ (y != zero)),
+        BitwiseAnd => arithmetic!(T::and),
+        BitwiseOr => arithmetic!(T::or),
+        BitwiseXor => arithmetic!(T::xor),
+        ShiftLeft => arithmetic!(T::shl),
+        ShiftRight => arithmetic!(T::shr),
+    }
+    Ok(())
+}
+
+/// Integer division by zero is an error, as in torch; floats follow IEEE.
+fn refuse_zero(kind: Binary, b: &Tensor) -> Result<()> {
+    if b.dtype().is_float() || b.numel() == 0 {
+        return Ok(());
+    }
+    let b = crate::copy::contiguous(b)?;
+    let zero = rsnn_core::dispatch!(all, b.dtype(), T => b.as_slice::<T>().iter().any(|x| *x == T::default()));
+    ensure!(!zero, Runtime, "{}: ZeroDivisionError", kind.name());
+    Ok(())
+}
+
+fn each<T: Element, O: Element>(a: &Tensor, b: &Tensor, out: &Tensor, f: impl Fn(T, T) -> O + Copy + Sync) {
+    let shape = out.shape();
+    if a.numel() == 1 && b.numel() == 1 && out.numel() == 1 {
+        // SAFETY: each operand has one element, at its offset.
+        unsafe { *out.ptr::<O>() = f(*a.ptr::<T>(), *b.ptr::<T>()) };
+        return;
+    }
+    let (sa, sb) = (a.layout().broadcast_strides(shape), b.layout().broadcast_strides(shape));
+    // SAFETY: broadcast strides stay within each layout; `out` is fresh or is an operand element for element.
+    unsafe { loops::binary(shape, (a.ptr::<T>(), &sa), (b.ptr::<T>(), &sb), (out.ptr::<O>(), out.strides()), f) }
+}
+
+fn gradient(kind: Binary, cx: &Ctx, g: &Tensor) -> Result<Grads> {
+    let want = |i: usize, f: &dyn Fn() -> Result<Tensor>| if cx.needs(i) { f().map(Some) } else { Ok(None) };
+    let input = |i: usize| cx.input(i);
+    let (da, db) = match kind {
+        Add => (Some(g.clone()), Some(g.clone())),
+        Sub => (Some(g.clone()), want(1, &|| neg(g))?),
+        Mul => (want(0, &|| mul(g, &input(1)?))?, want(1, &|| mul(g, &input(0)?))?),
+        Div => (
+            want(0, &|| div(g, &input(1)?))?,
+            want(1, &|| neg(&div(&mul(g, &div(&input(0)?, &input(1)?)?)?, &input(1)?)?))?,
+        ),
+        Remainder => (Some(g.clone()), want(1, &|| neg(&mul(g, &apply(FloorDivide, &[input(0)?, input(1)?])?)?))?),
+        Fmod => (
+            Some(g.clone()),
+            want(1, &|| {
+                let (a, b) = (input(0)?, input(1)?);
+                let rest = apply(Fmod, &[a.clone(), b.clone()])?;
+                neg(&mul(g, &div(&sub(&a, &rest)?, &b)?)?)
+            })?,
+        ),
+        Pow => (
+            want(0, &|| pow_base_gradient(g, &input(0)?, &input(1)?))?,
+            want(1, &|| {
+                let y = mul(g, &mul(&cx.output(0)?, &crate::unary::apply_named("log", &input(0)?)?)?)?;
+                // 0 ** b with b >= 0 has no slope in b.
+                let flat = apply(LogicalAnd, &[is_zero(&input(0)?)?, apply(Ge, &[input(1)?, zero_of(&input(1)?)?])?])?;
+                crate::select::where_(&flat, &zero_of(&y)?, &y)
+            })?,
+        ),
+        Maximum | Minimum => {
+            let (a, b) = (input(0)?, input(1)?);
+            let wins = if kind == Maximum { Gt } else { Lt };
+            let half = mul(g, &Tensor::number(0.5, DType::F32)?)?;
+            let tie = apply(Eq, &[a.clone(), b.clone()])?;
+            let split = |first: Tensor| crate::select::where_(&tie, &half, &first);
+            let zero = zero_of(g)?;
+            (
+                want(0, &|| split(crate::select::where_(&apply(wins, &[a.clone(), b.clone()])?, g, &zero)?))?,
+                want(1, &|| split(crate::select::where_(&apply(wins, &[b.clone(), a.clone()])?, g, &zero)?))?,
+            )
+        }
+        Atan2 => {
+            let (a, b) = (input(0)?, input(1)?);
+            let scale = div(g, &add(&mul(&a, &a)?, &mul(&b, &b)?)?)?;
+            (want(0, &|| mul(&scale, &b))?, want(1, &|| neg(&mul(&scale, &a)?))?)
+        }
+        FloorDivide => (None, None),
+        _ => return crate::op::not_differentiable(kind.name()),
+    };
+    Ok(smallvec::smallvec![da, db])
+}
+
+fn pow_base_gradient(g: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let one = Tensor::number(1.0, DType::F32)?;
+    let slope = mul(g, &mul(b, &pow(a, &sub(b, &one)?)?)?)?;
+    // a ** 0 is constant, also at a = 0 where the formula gives 0 * inf.
+    crate::select::where_(&is_zero(b)?, &zero_of(&slope)?, &slope)
+}
+
+fn zero_of(x: &Tensor) -> Result<Tensor> {
+    crate::fill::full(&[], 0.0, x.dtype(), x.device())
+}
+
+fn is_zero(x: &Tensor) -> Result<Tensor> {
+    apply(Eq, &[x.clone(), zero_of(x)?])
+}
+
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(Add, &[a.clone(), b.clone()])
+}
+
+pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(Sub, &[a.clone(), b.clone()])
+}
+
+pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(Mul, &[a.clone(), b.clone()])
+}
+
+pub fn div(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(Div, &[a.clone(), b.clone()])
+}
+
+pub fn pow(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    apply(Pow, &[a.clone(), b.clone()])
+}
+
+pub fn neg(x: &Tensor) -> Result<Tensor> {
+    crate::unary::apply_named("neg", x)
+}
+
+/// `x * value` with a Python number.
+pub fn scale(x: &Tensor, value: f64) -> Result<Tensor> {
+    mul(x, &Tensor::number(value, DType::F64)?)
+}
+
+/// `a += b` on raw data: no history, no version check. `b` may broadcast.
+pub fn add_into(a: &Tensor, b: &Tensor) -> Result<()> {
+    let b = if b.dtype() == a.dtype() { b.clone() } else { crate::copy::cast(b, a.dtype())? };
+    if a.dtype().is_half() {
+        let sum = Tensor::empty(a.shape(), a.dtype(), a.device())?;
+        crate::op::run(&Add, &[a.clone(), b], std::slice::from_ref(&sum))?;
+        crate::copy::copy_into(&sum, a)?;
+    } else {
+        crate::op::run(&Add, &[a.clone(), b], std::slice::from_ref(a))?;
+    }
+    a.storage().bump_version();
+    Ok(())
+}
+
+/// `a op= b` with history: straight into `a` when nothing is recorded, else computed and assigned.
+pub fn binary_(kind: Binary, a: &Tensor, b: &Tensor) -> Result<()> {
+    let shape = broadcast_shapes(a.shape(), b.shape())?;
+    ensure!(
+        shape.as_slice() == a.shape(),
+        Runtime,
+        "output with shape {:?} doesn't match the broadcast shape {:?}",
+        a.shape(),
+        shape.as_slice()
+    );
+    let (_, out) = kind.dtypes(a, b)?;
+    ensure!(
+        out.category() <= a.dtype().category(),
+        Runtime,
+        "result type {} can't be cast to the desired output type {}",
+        out.scalar_name(),
+        a.dtype().scalar_name()
+    );
+    let recorded = crate::autograd::is_enabled()
+        && (a.requires_grad() || b.requires_grad() || a.autograd().base.as_ref().is_some_and(Tensor::requires_grad));
+    let overlaps = std::sync::Arc::ptr_eq(a.storage(), b.storage()) && a.layout() != b.layout();
+    if recorded || overlaps || out != a.dtype() || a.dtype().is_half() || a.device() != Device::Cpu {
+        let value = apply(kind, &[a.clone(), b.clone()])?;
+        return crate::autograd::assign(a, &value);
+    }
+    crate::autograd::check_inplace(a)?;
+    crate::op::run(&kind, &[a.clone(), b.clone()], std::slice::from_ref(a))?;
+    a.storage().bump_version();
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Tensors made from nothing: full, zeros, arange, eye; and filling in place.
+use crate::tensor::Tensor;
+use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
+use rsnn_cpu::loops;
+
+/// Writes `value` to every element, outside autograd.
+pub fn fill_raw(x: &Tensor, value: f64) -> Result<()> {
+    if x.device() != Device::Cpu {
+        return crate::gpu::fill(x, value);
+    }
+    dispatch!(all, x.dtype(), T => {
+        let v = [T::from_f64(value)];
+        let zeros = rsnn_core::Strides::from_elem(0, x.ndim());
+        // SAFETY: one source element with stride 0; the layout of `x` lies in its storage.
+        unsafe { loops::unary(x.shape(), (v.as_ptr(), &zeros), (x.ptr::<T>(), x.strides()), |v| v) }
+    });
+    Ok(())
+}
+
+/// A tensor of one value.
+pub fn full(shape: &[usize], value: f64, dtype: DType, device: Device) -> Result<Tensor> {
+    let t = Tensor::empty(shape, dtype, device)?;
+    fill_raw(&t, value)?;
+    Ok(t)
+}
+
+pub fn zeros(shape: &[usize], dtype: DType, device: Device) -> Result<Tensor> {
+    full(shape, 0.0, dtype, device)
+}
+
+pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
+    zeros(x.shape(), x.dtype(), x.device())
+}
+
+/// `start, start + step, ..` up to but without `end`.
+pub fn arange(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
+    ensure!(step != 0.0, Runtime, "step must be nonzero");
+    ensure!(start.is_finite() && end.is_finite(), Runtime, "unsupported range: {start} -> {end}");
+    ensure!(
+        (step > 0.0) == (end >= start) || end == start,
+        Runtime,
+        "upper bound and lower bound inconsistent with step sign"
+    );
+    let n = ((end - start) / step).ceil().max(0.0) as usize;
+    let t = Tensor::empty(&[n], dtype, Device::Cpu)?;
+    dispatch!(all, dtype, T => {
+        for (i, v) in t.as_mut_slice::<T>().iter_mut().enumerate() {
+            *v = T::from_f64(start + i as f64 * step);
+        }
+    });
+    Ok(t)
+}
+
+/// `steps` evenly spaced values from `start` to `end`, both included; torch's formula from both ends.
+pub fn linspace(start: f64, end: f64, steps: usize, dtype: DType) -> Result<Tensor> {
+    let t = Tensor::empty(&[steps], dtype, Device::Cpu)?;
+    let step = if steps > 1 { (end - start) / (steps - 1) as f64 } else { 0.0 };
+    dispatch!(all, dtype, T => {
+        for (i, v) in t.as_mut_slice::<T>().iter_mut().enumerate() {
+            let x = if i < steps / 2 { start + step * i as f64 } else { end - step * (steps - 1 - i) as f64 };
+            *v = T::from_f64(if steps == 1 { start } else { x });
+        }
+    });
+    Ok(t)
+}
+
+/// `x.fill_(value)`.
+pub fn fill_(x: &Tensor, value: f64) -> Result<()> {
+    crate::autograd::check_inplace(x)?;
+    if crate::autograd::is_enabled() && (x.requires_grad() || x.autograd().base.is_some()) {
+        let v = full(x.shape(), value, x.dtype(), x.device())?;
+        return crate::autograd::assign(x, &v);
+    }
+    fill_raw(x, value)?;
+    x.storage().bump_version();
+    Ok(())
+}

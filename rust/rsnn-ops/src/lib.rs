@@ -1,0 +1,37 @@
+//! Tensors, autograd, and every op: one folder per op with its meaning, checks, kernels and gradient.
+pub mod autograd;
+pub mod batch_norm;
+pub mod conv;
+pub mod copy;
+pub mod cross_entropy;
+pub mod device;
+pub mod elementwise;
+pub mod embedding;
+pub mod fill;
+pub mod flip;
+pub mod gpu;
+pub mod group_norm;
+pub mod index;
+pub mod interrupt;
+pub mod join;
+pub mod layer_norm;
+pub mod linear;
+pub mod masked;
+pub mod matmul;
+pub mod op;
+pub mod pool;
+pub mod random;
+pub mod reduce;
+pub mod scan;
+pub mod sdpa;
+pub mod select;
+pub mod softmax;
+pub mod sort;
+pub mod tensor;
+pub mod triangular;
+pub mod unary;
+pub mod view;
+
+pub use op::{Op, apply, apply_all};
+pub use rsnn_core::{DType, Device, Error, Result};
+pub use tensor::{Meta, Tensor};

@@ -1,0 +1,209 @@
+//! The op contract: one type per op says its name, checks, kernels and gradient. `apply` is the only road to a kernel.
+use crate::autograd::{self, Ctx, Node};
+use crate::tensor::{Meta, Tensor};
+use rsnn_core::{DType, Device, Element, Layout, Result, bail, ensure};
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::sync::Arc;
+
+pub type Tensors = SmallVec<[Tensor; 2]>;
+pub type Metas = SmallVec<[Meta; 2]>;
+pub type Grads = SmallVec<[Option<Tensor>; 4]>;
+
+/// Which inputs and outputs backward needs: bit i is tensor i.
+#[derive(Clone, Copy)]
+pub struct Saves {
+    pub inputs: u32,
+    pub outputs: u32,
+}
+
+impl Saves {
+    pub const NONE: Saves = Saves { inputs: 0, outputs: 0 };
+    pub const INPUTS: Saves = Saves { inputs: !0, outputs: 0 };
+    pub const OUTPUTS: Saves = Saves { inputs: 0, outputs: !0 };
+    pub const ALL: Saves = Saves { inputs: !0, outputs: !0 };
+}
+
+/// How a kernel wants its half-precision tensors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Inputs arrive as float32 and outputs are rounded once; the kernel knows no half type.
+    Widen,
+    /// The kernel handles half types itself (copies, casts, indexing).
+    Native,
+}
+
+/// Meaning, checks, kernels and gradient of one operation.
+pub trait Op: Send + Sync + 'static {
+    /// torch's name: errors, tests, benches.
+    fn name(&self) -> &'static str;
+
+    /// Every check that a user can trip; shapes, dtypes and devices of the outputs.
+    fn infer(&self, ins: &[Tensor]) -> Result<Metas>;
+
+    /// The CPU kernel. Inputs are contiguous unless `strided` says otherwise; outputs always are.
+    fn cpu(&self, call: &CpuCall) -> Result<()>;
+
+    /// The GPU kernel; without one the op refuses and names itself, never a silent copy to the CPU.
+    fn gpu(&self, call: &GpuCall) -> Result<()> {
+        let _ = call;
+        bail!(NotImplemented, "{}: no kernel for device gpu; move the inputs with .cpu()", self.name())
+    }
+
+    /// Gradients for every input (`None` where there is none). With `create_graph` the tensor ops in here are recorded.
+    fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads>;
+
+    /// The meaning in smaller differentiable ops; fused ops have it, primitives do not.
+    /// It is the kernel's oracle and the road to second derivatives.
+    fn define(&self, ins: &[Tensor]) -> Option<Result<Tensors>> {
+        let _ = ins;
+        None
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    /// How many trailing outputs are only for backward (statistics, masks).
+    fn hidden(&self) -> usize {
+        0
+    }
+
+    /// True when the kernels read any strides.
+    fn strided(&self) -> bool {
+        false
+    }
+
+    fn half(&self) -> Half {
+        Half::Widen
+    }
+}
+
+/// Tensors of one kernel launch on the CPU.
+pub struct CpuCall<'a> {
+    pub ins: &'a [Tensor],
+    pub outs: &'a [Tensor],
+}
+
+impl CpuCall<'_> {
+    /// Input `i`, contiguous.
+    pub fn input<T: Element>(&self, i: usize) -> &[T] {
+        self.ins[i].as_slice()
+    }
+
+    /// Output `i`, contiguous.
+    #[allow(clippy::mut_from_ref)]
+    pub fn output<T: Element>(&self, i: usize) -> &mut [T] {
+        self.outs[i].as_mut_slice()
+    }
+}
+
+/// Tensors of one kernel launch on the GPU.
+pub struct GpuCall<'a> {
+    pub ins: &'a [Tensor],
+    pub outs: &'a [Tensor],
+    pub index: u32,
+}
+
+thread_local! {
+    static USE_DEFINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` with every fused op replaced by its `define`: the oracle that tests compare kernels with.
+pub fn with_define<R>(on: bool, f: impl FnOnce() -> R) -> R {
+    let before = USE_DEFINE.replace(on);
+    let r = f();
+    USE_DEFINE.set(before);
+    r
+}
+
+/// Sets whether fused ops run through `define`; returns the previous setting.
+pub fn set_use_define(on: bool) -> bool {
+    USE_DEFINE.replace(on)
+}
+
+/// Runs `op` on `ins` and records it: the result of a one-output op.
+pub fn apply(op: impl Op, ins: &[Tensor]) -> Result<Tensor> {
+    let mut outs = apply_all(Arc::new(op), ins)?;
+    match outs.is_empty() {
+        true => bail!(Runtime, "the operation has no output"),
+        false => Ok(outs.swap_remove(0)),
+    }
+}
+
+/// Runs `op` on `ins` and records it; hidden outputs are kept for backward and not returned.
+pub fn apply_all(op: Arc<dyn Op>, ins: &[Tensor]) -> Result<Tensors> {
+    if USE_DEFINE.get()
+        && let Some(outs) = op.define(ins)
+    {
+        op.infer(ins)?;
+        return outs;
+    }
+    let metas = op.infer(ins)?;
+    let mut outs: Tensors = metas.iter().map(Tensor::empty_meta).collect::<Result<_>>()?;
+    run(&*op, ins, &outs)?;
+    if autograd::is_enabled() && ins.iter().any(Tensor::requires_grad) {
+        Node::record(op.clone(), ins, &outs);
+    }
+    outs.truncate(outs.len() - op.hidden());
+    Ok(outs)
+}
+
+/// Runs the kernel of `op` into `outs`, which may be of any layout; records nothing.
+pub fn run(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
+    let device = outs.first().or(ins.first()).map_or(Device::Cpu, Tensor::device);
+    for t in ins {
+        ensure!(
+            t.device() == device || (t.ndim() == 0 && t.device() == Device::Cpu),
+            Runtime,
+            "{}: Expected all tensors to be on the same device, but found at least two devices, {device} and {}!",
+            op.name(),
+            t.device()
+        );
+    }
+    match device {
+        Device::Cpu => run_cpu(op, ins, outs),
+        Device::Gpu(index) => crate::gpu::run(op, ins, outs, index),
+    }
+}
+
+fn run_cpu(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
+    let widen = op.half() == Half::Widen && ins.iter().chain(outs).any(|t| t.dtype().is_half());
+    let plain = op.strided() || ins.iter().all(Tensor::is_contiguous);
+    if !widen && plain {
+        return op.cpu(&CpuCall { ins, outs });
+    }
+    let ready: Tensors = ins
+        .iter()
+        .map(|t| {
+            let t = if widen && t.dtype().is_half() { crate::copy::cast(t, DType::F32)? } else { t.clone() };
+            if op.strided() { Ok(t) } else { crate::copy::contiguous(&t) }
+        })
+        .collect::<Result<_>>()?;
+    if !widen {
+        return op.cpu(&CpuCall { ins: &ready, outs });
+    }
+    let wide: Tensors = outs
+        .iter()
+        .map(|t| if t.dtype().is_half() { Tensor::empty(t.shape(), DType::F32, Device::Cpu) } else { Ok(t.clone()) })
+        .collect::<Result<_>>()?;
+    op.cpu(&CpuCall { ins: &ready, outs: &wide })?;
+    for (w, o) in wide.iter().zip(outs) {
+        if o.dtype().is_half() {
+            crate::copy::copy_into(w, o)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes and records a view: shares storage, runs no kernel. `op` supplies the gradient.
+pub fn view(op: impl Op, x: &Tensor, layout: Layout) -> Tensor {
+    let y = x.alias(layout);
+    autograd::track_view(Arc::new(op), x, &y);
+    y
+}
+
+/// A clear refusal for ops whose gradient does not exist.
+pub fn not_differentiable(name: &str) -> Result<Grads> {
+    bail!(Runtime, "derivative for {name} is not implemented")
+}

@@ -1,0 +1,21 @@
+//! One file per topic; each registers its functions.
+mod index;
+mod join;
+mod nn;
+mod random;
+mod reduce;
+mod sort;
+mod unary;
+
+use pyo3::prelude::*;
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    index::register(m)?;
+    join::register(m)?;
+    nn::register(m)?;
+    random::register(m)?;
+    reduce::register(m)?;
+    sort::register(m)?;
+    unary::register(m)?;
+    Ok(())
+}
