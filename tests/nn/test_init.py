@@ -24,7 +24,9 @@ def test_values_from_a_seed(same):
 def test_structure(same):
     def scenario(lib, record):
         init = lib.nn.init
-        record(init.eye_(lib.empty(3, 4)), init.dirac_(lib.empty(4, 2, 3), groups=2), init.dirac_(lib.empty(3, 3, 3, 3)))
+        record(
+            init.eye_(lib.empty(3, 4)), init.dirac_(lib.empty(4, 2, 3), groups=2), init.dirac_(lib.empty(3, 3, 3, 3))
+        )
         for shape in ((4, 3), (3, 4), (4, 4), (3, 2, 2)):
             lib.manual_seed(1)
             q = init.orthogonal_(lib.empty(shape), gain=2.0)
@@ -49,7 +51,10 @@ def test_gains(same):
 def test_errors_and_gradients(same):
     def scenario(lib, record):
         init = lib.nn.init
-        record.raises(lambda: init.xavier_uniform_(lib.ones(3)), "Fan in and fan out can not be computed for tensor with fewer than 2")
+        record.raises(
+            lambda: init.xavier_uniform_(lib.ones(3)),
+            "Fan in and fan out can not be computed for tensor with fewer than 2",
+        )
         record.raises(lambda: init.kaiming_uniform_(lib.ones(3, 3), mode="both"), "Mode both not supported")
         record.raises(lambda: init.eye_(lib.ones(3)), "Only tensors with 2 dimensions are supported")
         record.raises(lambda: init.dirac_(lib.ones(3)), "Only tensors with 3, 4, or 5 dimensions are supported")

@@ -1,9 +1,8 @@
 """Layers: initial weights from one seed, printing, values and gradients against torch, one row each."""
 
+import numpy as np
 import pytest
 from harness import fill, numbers, tensor
-
-import numpy as np
 
 LAYERS = [
     ("Linear", lambda nn: nn.Linear(3, 4), (2, 3)),
@@ -34,7 +33,11 @@ LAYERS = [
     ("Conv2d-circular", lambda nn: nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular", dilation=2), (4, 7, 6)),
     ("Conv3d", lambda nn: nn.Conv3d(2, 3, 2, padding=1, padding_mode="replicate"), (1, 2, 4, 3, 3)),
     ("ConvTranspose1d", lambda nn: nn.ConvTranspose1d(4, 6, 3, stride=2), (2, 4, 5)),
-    ("ConvTranspose2d", lambda nn: nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, groups=2, dilation=2), (2, 4, 5, 4)),
+    (
+        "ConvTranspose2d",
+        lambda nn: nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, groups=2, dilation=2),
+        (2, 4, 5, 4),
+    ),
     ("ConvTranspose3d", lambda nn: nn.ConvTranspose3d(2, 3, 2, bias=False), (1, 2, 3, 3, 3)),
     ("MaxPool1d", lambda nn: nn.MaxPool1d(2, ceil_mode=True), (2, 3, 7)),
     ("MaxPool2d", lambda nn: nn.MaxPool2d((2, 3), padding=(0, 1), dilation=(2, 1)), (2, 3, 7, 6)),
@@ -80,16 +83,40 @@ LAYERS = [
     ("MSELoss", lambda nn: nn.MSELoss(), (3, 4), (3, 4)),
     ("HuberLoss", lambda nn: nn.HuberLoss(delta=0.5), (3, 4), (3, 4)),
     ("TripletMarginWithDistanceLoss", lambda nn: nn.TripletMarginWithDistanceLoss(margin=0.5), (3, 4), (3, 4), (3, 4)),
-    ("AdaptiveLogSoftmaxWithLoss", lambda nn: nn.AdaptiveLogSoftmaxWithLoss(8, 6, [2, 4], div_value=2.0, head_bias=True), (5, 8), "ids5"),
+    (
+        "AdaptiveLogSoftmaxWithLoss",
+        lambda nn: nn.AdaptiveLogSoftmaxWithLoss(8, 6, [2, 4], div_value=2.0, head_bias=True),
+        (5, 8),
+        "ids5",
+    ),
     ("TransformerEncoderLayer", lambda nn: nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0), (5, 2, 8)),
-    ("TransformerEncoderLayer-norm_first", lambda nn: nn.TransformerEncoderLayer(
-        8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True, bias=False), (2, 5, 8)),
+    (
+        "TransformerEncoderLayer-norm_first",
+        lambda nn: nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True, bias=False),
+        (2, 5, 8),
+    ),
     ("TransformerDecoderLayer", lambda nn: nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0), (5, 2, 8), (4, 2, 8)),
-    ("TransformerDecoderLayer-norm_first", lambda nn: nn.TransformerDecoderLayer(
-        8, 2, 16, 0.0, batch_first=True, norm_first=True), (2, 5, 8), (2, 4, 8)),
+    (
+        "TransformerDecoderLayer-norm_first",
+        lambda nn: nn.TransformerDecoderLayer(8, 2, 16, 0.0, batch_first=True, norm_first=True),
+        (2, 5, 8),
+        (2, 4, 8),
+    ),
     ("Transformer", lambda nn: nn.Transformer(8, 2, 1, 2, 16, 0.0, batch_first=True), (2, 5, 8), (2, 4, 8)),
-    ("MultiheadAttention", lambda nn: nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True), (5, 2, 8), (4, 2, 8), (4, 2, 8)),
-    ("MultiheadAttention-kdim", lambda nn: nn.MultiheadAttention(8, 2, kdim=3, vdim=5, batch_first=True), (2, 5, 8), (2, 4, 3), (2, 4, 5)),
+    (
+        "MultiheadAttention",
+        lambda nn: nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True),
+        (5, 2, 8),
+        (4, 2, 8),
+        (4, 2, 8),
+    ),
+    (
+        "MultiheadAttention-kdim",
+        lambda nn: nn.MultiheadAttention(8, 2, kdim=3, vdim=5, batch_first=True),
+        (2, 5, 8),
+        (2, 4, 3),
+        (2, 4, 5),
+    ),
     ("MultiheadAttention-unbatched", lambda nn: nn.MultiheadAttention(8, 4, bias=False), (5, 8), (4, 8), (4, 8)),
 ]
 
@@ -124,10 +151,18 @@ def test_layer(same, make, specs):
         args = inputs(lib, specs)
         outs = flat(lib, layer(*args))
         record(outs)
-        loss = sum((o * lib.from_numpy(np.array(numbers(*o.shape, seed=i)))).sum() for i, o in enumerate(outs) if o.requires_grad)
+        loss = sum(
+            (o * lib.from_numpy(np.array(numbers(*o.shape, seed=i)))).sum()
+            for i, o in enumerate(outs)
+            if o.requires_grad
+        )
         if not isinstance(loss, int):
             loss.backward()
-        record([a.grad for a in args], [(name, p.grad) for name, p in layer.named_parameters()], dict(layer.named_buffers()))
+        record(
+            [a.grad for a in args],
+            [(name, p.grad) for name, p in layer.named_parameters()],
+            dict(layer.named_buffers()),
+        )
 
     same(scenario, tolerance=1e-4)
 
@@ -169,9 +204,15 @@ def test_attention_errors(same):
         record.raises(lambda: layer(x, x, x, attn_mask=lib.ones(3, 3)), "The shape of the 2D attn_mask is")
         record.raises(lambda: layer(x, x, x, attn_mask=lib.ones(3, 5, 5)), "The shape of the 3D attn_mask is")
         record.raises(lambda: layer(x, x, x, key_padding_mask=lib.ones(3, 5).bool()), "")
-        record.raises(lambda: layer(x, x, x, attn_mask=lib.ones(5, 5).long()), "only bool and floating types of attn_mask")
-        record.raises(lambda: nn.TransformerEncoderLayer(8, 2, activation="tanh"), "activation should be relu/gelu, not tanh")
-        record.raises(lambda: nn.Transformer(8, 2, 1, 1)(x, lib.ones(5, 3, 8)), "the batch number of src and tgt must be equal")
+        record.raises(
+            lambda: layer(x, x, x, attn_mask=lib.ones(5, 5).long()), "only bool and floating types of attn_mask"
+        )
+        record.raises(
+            lambda: nn.TransformerEncoderLayer(8, 2, activation="tanh"), "activation should be relu/gelu, not tanh"
+        )
+        record.raises(
+            lambda: nn.Transformer(8, 2, 1, 1)(x, lib.ones(5, 3, 8)), "the batch number of src and tgt must be equal"
+        )
         record.raises(lambda: nn.Transformer(8, 2, 1, 1)(x, lib.ones(5, 2, 4)), "must be equal to d_model")
 
     same(scenario)
@@ -246,7 +287,11 @@ def test_packed_sequences(same):
         lengths = lib.tensor([3, 6, 1, 4])
         packed = rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         record(packed.data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices, type(packed).__name__)
-        for make in (lambda: lib.nn.LSTM(3, 4, 2, bidirectional=True), lambda: lib.nn.GRU(3, 4), lambda: lib.nn.RNN(3, 4, bidirectional=True)):
+        for make in (
+            lambda: lib.nn.LSTM(3, 4, 2, bidirectional=True),
+            lambda: lib.nn.GRU(3, 4),
+            lambda: lib.nn.RNN(3, 4, bidirectional=True),
+        ):
             layer = fill(lib, make())
             out, state = layer(packed)
             record(out.data, state, rnn.pad_packed_sequence(out, batch_first=True, total_length=8, padding_value=-1.0))
@@ -255,8 +300,14 @@ def test_packed_sequences(same):
         record(rnn.unpack_sequence(packed), rnn.unpad_sequence(x, lengths, batch_first=True))
         parts = [tensor(lib, n, 2) for n in (3, 2, 1)]
         record(rnn.pad_sequence(parts), rnn.pad_sequence(parts, True, 9.0, "left"), rnn.pack_sequence(parts).data)
-        record.raises(lambda: rnn.pack_padded_sequence(x, lengths, batch_first=True), "`lengths` array must be sorted in decreasing order")
-        record.raises(lambda: rnn.pack_padded_sequence(x, [6, 2], batch_first=True), "Expected `len(lengths)` to be equal to batch_size")
+        record.raises(
+            lambda: rnn.pack_padded_sequence(x, lengths, batch_first=True),
+            "`lengths` array must be sorted in decreasing order",
+        )
+        record.raises(
+            lambda: rnn.pack_padded_sequence(x, [6, 2], batch_first=True),
+            "Expected `len(lengths)` to be equal to batch_size",
+        )
         record.raises(lambda: rnn.pack_padded_sequence(x, [6, 2, 1, 0], batch_first=True), "has to be greater than 0")
         record.raises(lambda: rnn.pad_sequence([]), "")
         record.raises(lambda: rnn.pad_packed_sequence(packed, total_length=3), "Expected total_length to be at least")
@@ -271,8 +322,12 @@ def test_recurrent_errors(same):
         x = lib.ones(5, 2, 3)
         record.raises(lambda: layer(lib.ones(5)), "LSTM: Expected input to be 2D or 3D, got 1D instead")
         record.raises(lambda: layer(lib.ones(5, 2, 4)), "input.size(-1) must be equal to input_size. Expected 3, got 4")
-        record.raises(lambda: layer(x, (lib.ones(1, 3, 4), lib.ones(1, 2, 4))), "Expected hidden[0] size (1, 2, 4), got [1, 3, 4]")
-        record.raises(lambda: layer(x, (lib.ones(2, 4), lib.ones(2, 4))), "For batched 3-D input, hx and cx should also be 3-D")
+        record.raises(
+            lambda: layer(x, (lib.ones(1, 3, 4), lib.ones(1, 2, 4))), "Expected hidden[0] size (1, 2, 4), got [1, 3, 4]"
+        )
+        record.raises(
+            lambda: layer(x, (lib.ones(2, 4), lib.ones(2, 4))), "For batched 3-D input, hx and cx should also be 3-D"
+        )
         record.raises(lambda: layer(x.double()), "does not match weight dtype")
         record.raises(lambda: nn.GRU(3, 4, proj_size=2), "proj_size argument is only supported for LSTM")
         record.raises(lambda: nn.LSTM(3, 4, proj_size=4), "proj_size has to be smaller than hidden_size")
@@ -280,7 +335,9 @@ def test_recurrent_errors(same):
         record.raises(lambda: nn.LSTM(3, 0), "hidden_size must be greater than zero")
         record.raises(lambda: nn.LSTM(3.0, 2), "input_size should be of type int, got: float")
         record.raises(lambda: nn.GRUCell(3, 4)(lib.ones(1, 1, 3)), "Expected input to be 1D or 2D, got 3D instead")
-        record.raises(lambda: nn.RNN(3, 4)(x, lib.ones(2, 4)), "For batched 3-D input, hx should also be 3-D but got 2-D tensor")
+        record.raises(
+            lambda: nn.RNN(3, 4)(x, lib.ones(2, 4)), "For batched 3-D input, hx should also be 3-D but got 2-D tensor"
+        )
 
     same(scenario)
 
@@ -291,13 +348,21 @@ def test_constructor_errors(same):
         record.raises(lambda: nn.Conv2d(3, 4, 2, groups=2), "in_channels must be divisible by groups")
         record.raises(lambda: nn.Conv2d(4, 3, 2, groups=2), "out_channels must be divisible by groups")
         record.raises(lambda: nn.Conv2d(4, 4, 2, padding="full"), "Invalid padding string 'full'")
-        record.raises(lambda: nn.Conv2d(4, 4, 2, padding="same", stride=2), "padding='same' is not supported for strided")
+        record.raises(
+            lambda: nn.Conv2d(4, 4, 2, padding="same", stride=2), "padding='same' is not supported for strided"
+        )
         record.raises(lambda: nn.Conv2d(4, 4, 2, padding_mode="mirror"), "padding_mode must be one of")
-        record.raises(lambda: nn.ConvTranspose2d(4, 4, 2, padding_mode="reflect"), 'Only "zeros" padding mode is supported')
-        record.raises(lambda: nn.ConvTranspose1d(1, 1, 3, 2)(lib.ones(1, 1, 4), output_size=(20,)), "requested an output size of")
+        record.raises(
+            lambda: nn.ConvTranspose2d(4, 4, 2, padding_mode="reflect"), 'Only "zeros" padding mode is supported'
+        )
+        record.raises(
+            lambda: nn.ConvTranspose1d(1, 1, 3, 2)(lib.ones(1, 1, 4), output_size=(20,)), "requested an output size of"
+        )
         record.raises(lambda: nn.BatchNorm2d(3)(lib.ones(2, 3)), "expected 4D input (got 2D input)")
         record.raises(lambda: nn.BatchNorm1d(3)(lib.ones(2, 4)), "running_mean should contain 4 elements not 3")
-        record.raises(lambda: nn.InstanceNorm2d(3, affine=True)(lib.ones(2, 4, 3, 3)), "to match num_features (3), but got: 4.")
+        record.raises(
+            lambda: nn.InstanceNorm2d(3, affine=True)(lib.ones(2, 4, 3, 3)), "to match num_features (3), but got: 4."
+        )
         record.raises(lambda: nn.GroupNorm(2, 3), "num_channels (3) must be divisible by num_groups (2)")
         record.raises(lambda: nn.Dropout(2), "dropout probability has to be between 0 and 1, but got 2")
         record.raises(lambda: nn.Embedding(3, 2, padding_idx=5), "Padding_idx must be within num_embeddings")
@@ -306,11 +371,17 @@ def test_constructor_errors(same):
         record.raises(lambda: nn.Softmax2d()(lib.ones(2)), "Softmax2d: expected input to be 3D or 4D, got 1D instead")
         record.raises(lambda: nn.TripletMarginLoss(margin=0), "expected margin to be greater than 0, got 0 instead")
         record.raises(lambda: nn.MultiMarginLoss(p=3), "only p == 1 and p == 2 supported")
-        record.raises(lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 5, [3, 2]), "cutoffs should be a sequence of unique, positive")
-        record.raises(lambda: nn.FractionalMaxPool2d(2), "requires specifying either an output size, or a pooling ratio")
+        record.raises(
+            lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 5, [3, 2]), "cutoffs should be a sequence of unique, positive"
+        )
+        record.raises(
+            lambda: nn.FractionalMaxPool2d(2), "requires specifying either an output size, or a pooling ratio"
+        )
         record.raises(lambda: nn.Unflatten(1, 3), "unflattened_size must be")
         record.raises(lambda: nn.Linear(3, 4)(lib.ones(2, 5)), "shapes cannot be multiplied (2x5 and 3x4)")
-        record.raises(lambda: nn.LayerNorm(3)(lib.ones(2, 4)), "Given normalized_shape=[3], expected input with shape [*, 3]")
+        record.raises(
+            lambda: nn.LayerNorm(3)(lib.ones(2, 4)), "Given normalized_shape=[3], expected input with shape [*, 3]"
+        )
 
     same(scenario)
 

@@ -25,8 +25,15 @@ def test_registration_and_lookup(same):
         m.e = nn.Buffer(lib.ones(3), persistent=False)
         m.register_parameter("f", None)
         m.plain = 5
-        record([name for name, _ in m.named_parameters()], [name for name, _ in m.named_buffers()], list(m.state_dict()))
-        record(isinstance(m.a, nn.Parameter), isinstance(m.a, lib.Tensor), isinstance(m.e, nn.Buffer), isinstance(m.c, nn.Buffer))
+        record(
+            [name for name, _ in m.named_parameters()], [name for name, _ in m.named_buffers()], list(m.state_dict())
+        )
+        record(
+            isinstance(m.a, nn.Parameter),
+            isinstance(m.a, lib.Tensor),
+            isinstance(m.e, nn.Buffer),
+            isinstance(m.c, nn.Buffer),
+        )
         m.a = None
         record(m.a is None, "a" in m._parameters)
         m.a = nn.Parameter(lib.zeros(2))
@@ -63,7 +70,7 @@ def test_registration_errors(same):
         record.raises(lambda: setattr(m, "weight", lib.ones(2)), "as parameter 'weight'")
         record.raises(lambda: setattr(m, "sub", 3), "as child module 'sub'")
         record.raises(lambda: setattr(m, "buf", 3), "as buffer 'buf'")
-        record.raises(lambda: m.register_parameter("x.y", None), "parameter name can't contain \".\"")
+        record.raises(lambda: m.register_parameter("x.y", None), 'parameter name can\'t contain "."')
         record.raises(lambda: m.register_parameter("", None), "parameter name can't be empty string")
         record.raises(lambda: m.register_parameter(3, None), "parameter name should be a string")
         record.raises(lambda: m.register_parameter("sub", None), "attribute 'sub' already exists")
@@ -72,7 +79,7 @@ def test_registration_errors(same):
         record.raises(lambda: m.register_buffer("sub", None), "attribute 'sub' already exists")
         record.raises(lambda: m.register_buffer("q", 3), "object to buffer 'q'")
         record.raises(lambda: m.add_module("q", 3), "is not a Module subclass")
-        record.raises(lambda: m.add_module("a.b", m.sub), "module name can't contain \".\"")
+        record.raises(lambda: m.add_module("a.b", m.sub), 'module name can\'t contain "."')
         record.raises(lambda: m.nothing, "object has no attribute 'nothing'")
         record.raises(lambda: delattr(m, "nothing"))
         record.raises(lambda: m(1), 'is missing the required "forward" function')
@@ -143,10 +150,22 @@ def test_conversion_keeps_objects(same):
         m = net(lib).eval()
         before = list(m.parameters())
         m(tensor(lib, 5, 3)).sum().backward()
-        for change in (m.double, m.half, m.bfloat16, m.float, lambda: m.to(lib.float64), lambda: m.to("cpu", lib.float32),
-                       lambda: m.to(lib.ones(1, dtype=lib.float64)), lambda: m.type(lib.float32), m.cpu):
+        for change in (
+            m.double,
+            m.half,
+            m.bfloat16,
+            m.float,
+            lambda: m.to(lib.float64),
+            lambda: m.to("cpu", lib.float32),
+            lambda: m.to(lib.ones(1, dtype=lib.float64)),
+            lambda: m.type(lib.float32),
+            m.cpu,
+        ):
             record(change() is m)
-            record([str(p.dtype).split(".")[1] for p in m.parameters()], [str(p.grad.dtype).split(".")[1] for p in m.parameters()])
+            record(
+                [str(p.dtype).split(".")[1] for p in m.parameters()],
+                [str(p.grad.dtype).split(".")[1] for p in m.parameters()],
+            )
             record([str(b.dtype).split(".")[1] for b in m.buffers()])
         record(all(a is b for a, b in zip(before, m.parameters())), [p.requires_grad for p in m.parameters()])
         seen = []
@@ -197,7 +216,10 @@ def test_state_dict_errors(same):
         state["extra"] = lib.ones(1)
         state["0.0.extra.deep"] = lib.ones(1)
         del state["2.bias"]
-        record.raises(lambda: m.load_state_dict(state), 'Error(s) in loading state_dict for Sequential:\n\tMissing key(s) in state_dict: "2.bias"')
+        record.raises(
+            lambda: m.load_state_dict(state),
+            'Error(s) in loading state_dict for Sequential:\n\tMissing key(s) in state_dict: "2.bias"',
+        )
         record.raises(lambda: m.load_state_dict(state), 'Unexpected key(s) in state_dict: "extra", "0.0.extra.deep"')
         out = m.load_state_dict(state, strict=False)
         record(out.missing_keys, sorted(out.unexpected_keys))
@@ -217,8 +239,13 @@ def test_assign(same):
         m = net(lib)
         state = {k: (v.double() if v.is_floating_point() else v) for k, v in m.state_dict().items()}
         m.load_state_dict(state, assign=True)
-        record(str(m[2].weight.dtype).endswith("float64"), m[2].weight.requires_grad, isinstance(m[2].weight, lib.nn.Parameter))
+        record(
+            str(m[2].weight.dtype).endswith("float64"),
+            m[2].weight.requires_grad,
+            isinstance(m[2].weight, lib.nn.Parameter),
+        )
         record(m[2].weight.data_ptr() == state["2.weight"].data_ptr())
+
     same(scenario)
 
 
@@ -310,13 +337,18 @@ def test_backward_hooks(same):
         m.register_full_backward_hook(lambda mod, gi, go: record("all", gi, go))
         m(x).sum().backward()
         record(x.grad, [p.grad for p in m.parameters()])
-        record.raises(lambda: m.register_backward_hook(lambda *a: None), "Cannot use both regular backward hooks and full")
+        record.raises(
+            lambda: m.register_backward_hook(lambda *a: None), "Cannot use both regular backward hooks and full"
+        )
         m2 = fill(lib, lib.nn.Linear(2, 1))
         m2.register_full_backward_hook(lambda mod, gi, go: record("no input gradient", gi, go))
         m2(tensor(lib, 4, 2)).sum().backward()
         m3 = fill(lib, lib.nn.Linear(2, 1))
         m3.register_full_backward_hook(lambda mod, gi, go: (gi[0], gi[0]))
-        record.raises(lambda: m3(tensor(lib, 4, 2, grad=True)).sum().backward(), "Backward hook returned an invalid number of grad_input, got 2, but expected 1")
+        record.raises(
+            lambda: m3(tensor(lib, 4, 2, grad=True)).sum().backward(),
+            "Backward hook returned an invalid number of grad_input, got 2, but expected 1",
+        )
 
     same(scenario)
 
@@ -374,7 +406,9 @@ def test_containers(same):
         pd = nn.ParameterDict({"x": lib.ones(2)})
         pd["y"] = nn.Parameter(lib.zeros(1))
         pd.update({"z": lib.ones(1)})
-        record(list(pd), [n for n, _ in pd.named_parameters()], pd.pop("y"), list(pd.items()), pd.get("q"), len(pd | pd))
+        record(
+            list(pd), [n for n, _ in pd.named_parameters()], pd.pop("y"), list(pd.items()), pd.get("q"), len(pd | pd)
+        )
         record.raises(lambda: pl(1), "ParameterList should not be called.")
 
     same(scenario)
@@ -397,7 +431,14 @@ def test_parameter(same):
     def scenario(lib, record):
         Parameter = lib.nn.Parameter
         p = Parameter(lib.ones(2))
-        record(type(p).__name__, p.requires_grad, p.is_leaf, type(p * 2).__name__, type(p.data).__name__, type(p.detach()).__name__)
+        record(
+            type(p).__name__,
+            p.requires_grad,
+            p.is_leaf,
+            type(p * 2).__name__,
+            type(p.data).__name__,
+            type(p.detach()).__name__,
+        )
         record(repr(p).split("\n")[0], Parameter(lib.ones(1), False).requires_grad, Parameter().numel())
         q = Parameter(p)
         record(q is p, q.data_ptr() == p.data_ptr())

@@ -29,7 +29,10 @@ def test_clipping(same):
         utils.clip_grads_with_norm_(m.parameters(), 0.01, lib.tensor(2.0))
         record([p.grad for p in m.parameters()], utils.clip_grad_norm_([], 1.0))
         m[0].weight.grad.fill_(float("nan"))
-        record.raises(lambda: utils.clip_grad_norm_(m.parameters(), 1.0, error_if_nonfinite=True), "is non-finite, so it cannot be clipped")
+        record.raises(
+            lambda: utils.clip_grad_norm_(m.parameters(), 1.0, error_if_nonfinite=True),
+            "is non-finite, so it cannot be clipped",
+        )
 
     same(scenario)
 
@@ -127,13 +130,18 @@ def test_register_parametrization(same):
         record(other.weight, P.is_parametrized(other, "weight"))
         P.remove_parametrizations(m, "weight")
         record(type(m).__name__, m.weight, list(m.state_dict()), isinstance(m.weight, nn.Parameter))
-        record.raises(lambda: P.register_parametrization(m, "nope", Double()), "does not have a parameter, a buffer, or a parametrized element")
+        record.raises(
+            lambda: P.register_parametrization(m, "nope", Double()),
+            "does not have a parameter, a buffer, or a parametrized element",
+        )
 
         class Shrink(nn.Module):
             def forward(self, x):
                 return x[:1]
 
-        record.raises(lambda: P.register_parametrization(m, "weight", Shrink()), "may not change the shape of the tensor")
+        record.raises(
+            lambda: P.register_parametrization(m, "weight", Shrink()), "may not change the shape of the tensor"
+        )
         record(list(m.state_dict()))
         P.register_parametrization(m, "bias", Double())
         P.remove_parametrizations(m, "bias", leave_parametrized=False)
@@ -179,7 +187,11 @@ def test_orthogonal(same, shape, orthogonal_map):
         m = PZ.orthogonal(fill(lib, lib.nn.Linear(shape[1], shape[0])), orthogonal_map=orthogonal_map)
         w = m.weight
         product = w @ w.t() if shape[0] <= shape[1] else w.t() @ w
-        record(product, m.parametrizations.weight.original, w if shape[0] == shape[1] or orthogonal_map == "householder" else 0)
+        record(
+            product,
+            m.parametrizations.weight.original,
+            w if shape[0] == shape[1] or orthogonal_map == "householder" else 0,
+        )
         with lib.no_grad():
             m.parametrizations.weight.original.add_(tensor(lib, *shape).tril(-1) * 0.1)
         w = m.weight
@@ -210,7 +222,10 @@ def test_pruning(same):
         prune.random_structured(small(lib)[0], "weight", 1, 1)
         record.raises(lambda: prune.remove(m[0], "bias"), "has to be pruned before pruning can be removed")
         record.raises(lambda: prune.l1_unstructured(m[0], "bias", 1.5), "should either be a float in the range [0, 1]")
-        record.raises(lambda: prune.ln_structured(m[0], "bias", 1, 2, 0), "Structured pruning can only be applied to multidimensional")
+        record.raises(
+            lambda: prune.ln_structured(m[0], "bias", 1, 2, 0),
+            "Structured pruning can only be applied to multidimensional",
+        )
 
     same(scenario)
 

@@ -156,9 +156,7 @@ class HooksMixin:
             self._forward_pre_hooks_with_kwargs[handle.id] = True
         return handle
 
-    def register_forward_hook(
-        self, hook, *, prepend=False, with_kwargs=False, always_call=False
-    ) -> RemovableHandle:
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward; a result replaces the output.
 
         Args:
@@ -251,7 +249,11 @@ class HooksMixin:
     def _call_with_hooks(self, args, kwargs):
         always = [
             *((key, hook, True) for key, hook in GLOBAL.forward.items() if key in GLOBAL.forward_always),
-            *((key, hook, False) for key, hook in self._forward_hooks.items() if key in self._forward_hooks_always_called),
+            *(
+                (key, hook, False)
+                for key, hook in self._forward_hooks.items()
+                if key in self._forward_hooks_always_called
+            ),
         ]
         called: set = set()
         if not always:

@@ -78,12 +78,13 @@ class _Part:
 
     def recompute(self) -> None:
         stop, count = _Stop(), 0
+        different: str | None = None
 
         def keep(t: Any) -> Any:
-            nonlocal count
+            nonlocal count, different
             if count < len(self.holders):
-                if self.check and _facts(t) != self.facts[count]:
-                    raise CheckpointError(
+                if self.check and different is None and _facts(t) != self.facts[count]:
+                    different = (
                         "rsnn.utils.checkpoint: Recomputed values for the following tensors have different metadata "
                         f"than during the forward pass.\ntensor at position {count}:\nsaved metadata: "
                         f"{self.facts[count]}\nrecomputed metadata: {_facts(t)}"
@@ -102,6 +103,8 @@ class _Part:
             except _Stop as error:
                 if error is not stop:
                     raise
+        if different is not None:
+            raise CheckpointError(different)
         if count < len(self.holders):
             raise CheckpointError(
                 "rsnn.utils.checkpoint: A different number of tensors was saved during the original forward and "

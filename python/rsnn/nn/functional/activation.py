@@ -221,9 +221,7 @@ def hardshrink(input, lambd=0.5):
 def softshrink(input, lambd=0.5):
     """Move x by lambd towards zero, and to zero inside [−lambd, lambd]."""
     if lambd < 0:
-        raise RuntimeError(
-            f"lambda must be in range [0, 3.40282e+38] for input dtype Float, but found {lambd:g}"
-        )
+        raise RuntimeError(f"lambda must be in range [0, 3.40282e+38] for input dtype Float, but found {lambd:g}")
     return _C.softshrink(input, lambd)
 
 

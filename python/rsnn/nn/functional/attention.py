@@ -33,9 +33,7 @@ def scaled_dot_product_attention(
     Raises: RuntimeError when both a mask and `is_causal` are given.
     """
     if is_causal and attn_mask is not None:
-        raise RuntimeError(
-            "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
-        )
+        raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     return _C.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
 
 
@@ -176,8 +174,10 @@ def attend(
     batch, rows, embed_dim = query.shape
     head_dim = embed_dim // num_heads
     q, k, v = _project(query, key, value, packed, separate, bias)
-    if is_causal and attn_mask is None and (
-        need_weights or key_padding_mask is not None or bias_k is not None or add_zero_attn
+    if (
+        is_causal
+        and attn_mask is None
+        and (need_weights or key_padding_mask is not None or bias_k is not None or add_zero_attn)
     ):
         attn_mask = rsnn.ones((rows, k.shape[1]), dtype=rsnn.bool, device=q.device).triu(1)
     elif is_causal and attn_mask is not None and key_padding_mask is None and not need_weights and bias_k is None:
@@ -274,7 +274,9 @@ def multi_head_attention_forward(
         query, key, value, embed_dim_to_check, num_heads, key_padding_mask, attn_mask, use_separate_proj_weight
     )
     if (bias_k is None) != (bias_v is None):
-        raise AssertionError("bias_k is set but bias_v is None" if bias_v is None else "bias_v is set but bias_k is None")
+        raise AssertionError(
+            "bias_k is set but bias_v is None" if bias_v is None else "bias_v is set but bias_k is None"
+        )
     if not batched:
         same = key is query, value is key
         query = query.unsqueeze(1)

@@ -112,9 +112,7 @@ def _cross_entropy_probabilities(input, target, weight, reduction, label_smoothi
     return reduced(loss, reduction)
 
 
-def nll_loss(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
-):
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """Compute −input[target] for log-probabilities (N, C, ...), the loss after a log-softmax.
 
     Args: as in `cross_entropy`, with class indices only.
@@ -255,9 +253,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     return reduced(loss, reduction)
 
 
-def multilabel_soft_margin_loss(
-    input, target, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Compute the mean over classes of −(y·log σ(x) + (1 − y)·log σ(−x)) for (N, C) logits."""
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)

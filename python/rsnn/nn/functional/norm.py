@@ -20,9 +20,7 @@ _EPSILON = {
 }
 
 
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """Normalize each channel (dimension 1) over all other dimensions: (x − mean) / √(var + eps)·weight + bias.
 
     Args:

@@ -34,9 +34,7 @@ def pad(input, pad, mode="constant", value=None):
     if mode not in _INDEX:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if not 1 <= n <= 3 or input.dim() not in (n + 1, n + 2):
-        raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
-        )
+        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
     for dim, left, right in pairs:
         if left or right:
             index = _INDEX[mode](input.shape, dim, left, right)

@@ -22,6 +22,8 @@ __all__ = [
 
 kernel_max_pool = getattr(_C, "max_pool", windows.max_pool)
 kernel_avg_pool = getattr(_C, "avg_pool", windows.avg_pool)
+kernel_adaptive_avg_pool = getattr(_C, "adaptive_avg_pool", None)
+kernel_adaptive_max_pool = getattr(_C, "adaptive_max_pool", None)
 
 
 def _windows(n, kernel_size, stride, padding):
@@ -159,7 +161,9 @@ def _adaptive_avg_pool(n, input, output_size):
     x, unbatched = batched(input, n, name)
     sizes = _output_sizes(x, output_size, n, name)
     spatial = x.shape[2:]
-    if all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
+    if kernel_adaptive_avg_pool is not None:
+        x = kernel_adaptive_avg_pool(x, sizes)
+    elif all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
         kernel = [size // out for size, out in zip(spatial, sizes, strict=True)]
         x = kernel_avg_pool(x, kernel, kernel, [0] * n, False, True, None)
     else:
@@ -213,7 +217,9 @@ def _adaptive_max_pool(n, input, output_size):
     x, unbatched = batched(input, n, name)
     sizes = _output_sizes(x, output_size, n, name)
     spatial = x.shape[2:]
-    if all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
+    if kernel_adaptive_max_pool is not None:
+        out, indices = kernel_adaptive_max_pool(x, sizes)
+    elif all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
         kernel = [size // out for size, out in zip(spatial, sizes, strict=True)]
         out, indices = kernel_max_pool(x, kernel, kernel, [0] * n, [1] * n, False)
     else:

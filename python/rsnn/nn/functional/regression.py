@@ -72,9 +72,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     distance = (x - y).abs()
     if beta == 0:
         return reduced(distance, reduction)
-    return reduced(
-        rsnn.where(distance < beta, 0.5 * distance.square() / beta, distance - 0.5 * beta), reduction
-    )
+    return reduced(rsnn.where(distance < beta, 0.5 * distance.square() / beta, distance - 0.5 * beta), reduction)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):

@@ -16,6 +16,7 @@ from .loss import *
 from .norm import *
 from .padding import *
 from .parallel import *
+from .parameters import *
 from .pooling import *
 from .rnn import *
 from .shape import *

@@ -82,7 +82,9 @@ class _ConvNd(Module):
         self.reset_parameters()
 
     def _weight_shape(self):
-        first, second = (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        first, second = (
+            (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        )
         return (first, second // self.groups, *self.kernel_size)
 
     def _pad_widths(self):
@@ -213,9 +215,7 @@ class _ConvTransposeNd(_ConvNd):
             padding_mode, device, dtype,
         )  # fmt: skip
 
-    def _output_padding(
-        self, input, output_size, stride, padding, kernel_size, num_spatial_dims, dilation=None
-    ):
+    def _output_padding(self, input, output_size, stride, padding, kernel_size, num_spatial_dims, dilation=None):
         """Return the output padding that leads to `output_size`."""
         n = num_spatial_dims
         if output_size is None:
@@ -245,13 +245,9 @@ class _ConvTransposeNd(_ConvNd):
 
     def forward(self, input, output_size=None):
         n = self._n
-        extra = self._output_padding(
-            input, output_size, self.stride, self.padding, self.kernel_size, n, self.dilation
-        )
+        extra = self._output_padding(input, output_size, self.stride, self.padding, self.kernel_size, n, self.dilation)
         convolve = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[n - 1]
-        return convolve(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return convolve(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
 
 class ConvTranspose1d(_ConvTransposeNd):

@@ -179,9 +179,7 @@ class RNNBase(Module):
         arrived = ", ".join(f"{state.dim()}-D" for state in hx)
         if self.mode == "LSTM":
             kind = "batched 3-D" if batched else "unbatched 2-D"
-            raise RuntimeError(
-                f"For {kind} input, hx and cx should also be {dims}-D but got ({arrived}) tensors"
-            )
+            raise RuntimeError(f"For {kind} input, hx and cx should also be {dims}-D but got ({arrived}) tensors")
         kind = "batched 3-D" if batched else "unbatched 2-D"
         raise RuntimeError(f"For {kind} input, hx should also be {dims}-D but got {arrived} tensor")
 
@@ -360,9 +358,7 @@ class RNNCell(RNNCellBase):
         nonlinearity: "tanh" or "relu".
     """
 
-    def __init__(
-        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None
-    ) -> None:
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None) -> None:
         super().__init__(input_size, hidden_size, bias, num_chunks=1, device=device, dtype=dtype)
         self.nonlinearity = nonlinearity
 

@@ -62,9 +62,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     if not isinstance(parameters, Tensor):
         parameters = list(parameters)
         if not parameters:
-            warnings.warn(
-                "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3
-            )
+            warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3)
     parameters = _listed(parameters)
     total = get_total_norm(
         [param.grad for param in parameters if param.grad is not None], norm_type, error_if_nonfinite, foreach

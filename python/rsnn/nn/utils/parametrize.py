@@ -117,9 +117,7 @@ class ParametrizationList(ModuleList):
                 if hasattr(module, "right_inverse"):
                     value = module.right_inverse(value)
                 else:
-                    raise RuntimeError(
-                        f"The parametrization {type(module).__name__} does not implement right_inverse."
-                    )
+                    raise RuntimeError(f"The parametrization {type(module).__name__} does not implement right_inverse.")
             if self.is_tensor:
                 if not isinstance(value, Tensor):
                     raise ValueError(f"`right_inverse` should return a tensor. Got {type(value).__name__}")

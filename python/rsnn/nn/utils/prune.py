@@ -62,9 +62,7 @@ class BasePruningMethod(ABC):
         original = getattr(module, name)
         if importance_scores is not None:
             if importance_scores.shape != original.shape:
-                raise AssertionError(
-                    f"importance_scores should have the same shape as parameter {name} of {module}"
-                )
+                raise AssertionError(f"importance_scores should have the same shape as parameter {name} of {module}")
         else:
             importance_scores = original
         if not old:

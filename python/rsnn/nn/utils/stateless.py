@@ -145,9 +145,7 @@ def _functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, 
         if missing:
             messages.append(f"Missing key(s): {', '.join(map(repr, sorted(missing)))}.")
         if messages:
-            raise RuntimeError(
-                f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(messages)
-            )
+            raise RuntimeError(f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(messages))
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     old, _ = accessor.swap_tensors_dict(given, allow_missing=True)
     try:
@@ -156,9 +154,7 @@ def _functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, 
         accessor.swap_tensors_dict(old, allow_missing=True)
 
 
-def functional_call(
-    module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False
-):
+def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False):
     """Call `module` with the given tensors in place of its parameters and buffers.
 
     Args:
@@ -173,6 +169,4 @@ def functional_call(
         FutureWarning,
         stacklevel=2,
     )
-    return _functional_call(
-        module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict
-    )
+    return _functional_call(module, parameters_and_buffers, args, kwargs, tie_weights=tie_weights, strict=strict)

@@ -79,9 +79,9 @@ class RandomSampler(Sampler[int]):
             generator.manual_seed(seed)
         if self.replacement:
             for _ in range(self.num_samples // 32):
-                yield from rsnn.randint(high=n, size=(32,), dtype=rsnn.int64, generator=generator).tolist()
+                yield from rsnn.randint(n, (32,), dtype=rsnn.int64, generator=generator).tolist()
             rest = self.num_samples % 32
-            yield from rsnn.randint(high=n, size=(rest,), dtype=rsnn.int64, generator=generator).tolist()
+            yield from rsnn.randint(n, (rest,), dtype=rsnn.int64, generator=generator).tolist()
         else:
             for _ in range(self.num_samples // n if n else 0):
                 yield from rsnn.randperm(n, generator=generator).tolist()

@@ -28,18 +28,33 @@ impl ChannelShape {
 fn channel_moments<T: Real>(x: &[T], s: ChannelShape) -> Vec<(T, f64, f64)> {
     let (c, n) = (s.channels, s.count());
     if s.inner == 1 {
-        let first = column_sums(s.outer, c, c, #[inline(always)] |r, acc: &mut [T]| {
-            acc.iter_mut().zip(row(x, r, c)).for_each(#[inline(always)] |(a, x)| *a += *x)
-        });
+        let first = column_sums(
+            s.outer,
+            c,
+            c,
+            #[inline(always)]
+            |r, acc: &mut [T]| {
+                acc.iter_mut().zip(row(x, r, c)).for_each(
+                    #[inline(always)]
+                    |(a, x)| *a += *x,
+                )
+            },
+        );
         let mean: Vec<T> = first.iter().map(|v| T::from_f64(v / n)).collect();
-        let d = column_sums(s.outer, 2 * c, 2 * c, #[inline(always)] |r, acc: &mut [T]| {
-            let (d1, d2) = acc.split_at_mut(c);
-            for (((a, b), x), m) in d1.iter_mut().zip(d2).zip(row(x, r, c)).zip(&mean) {
-                let d = *x - *m;
-                *a += d;
-                *b += d * d;
-            }
-        });
+        let d = column_sums(
+            s.outer,
+            2 * c,
+            2 * c,
+            #[inline(always)]
+            |r, acc: &mut [T]| {
+                let (d1, d2) = acc.split_at_mut(c);
+                for (((a, b), x), m) in d1.iter_mut().zip(d2).zip(row(x, r, c)).zip(&mean) {
+                    let d = *x - *m;
+                    *a += d;
+                    *b += d * d;
+                }
+            },
+        );
         return (0..c).map(|i| (mean[i], d[i] / n, ((d[c + i] - d[i] * d[i] / n) / n).max(0.0))).collect();
     }
     let rows = s.outer * c;
@@ -122,7 +137,14 @@ pub fn batch_norm_eval<T: Real>(
     normalize(x, &norm, weight, bias, shape, out);
 }
 
-fn normalize<T: Real>(x: &[T], norm: &[Stat<T>], weight: Option<&[T]>, bias: Option<&[T]>, s: ChannelShape, out: &mut [T]) {
+fn normalize<T: Real>(
+    x: &[T],
+    norm: &[Stat<T>],
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    s: ChannelShape,
+    out: &mut [T],
+) {
     assert!(x.len() == s.len() && out.len() == s.len() && norm.len() == s.channels);
     assert!([weight, bias].into_iter().flatten().all(|w| w.len() == s.channels));
     let affine = |f: &dyn Fn(usize) -> T| (0..s.channels).map(f).collect::<Vec<T>>();
@@ -139,7 +161,9 @@ fn normalize<T: Real>(x: &[T], norm: &[Stat<T>], weight: Option<&[T]>, bias: Opt
                     // SAFETY: each row is written once.
                     let (x, out) = (row(x, r, cols), unsafe { out.get(r * cols..(r + 1) * cols) });
                     if s.inner == 1 {
-                        for (((((o, x), m), l), a), b) in out.iter_mut().zip(x).zip(&mean).zip(&low).zip(&scale).zip(&shift) {
+                        for (((((o, x), m), l), a), b) in
+                            out.iter_mut().zip(x).zip(&mean).zip(&low).zip(&scale).zip(&shift)
+                        {
                             *o = ((*x - *m) - *l) * *a + *b;
                         }
                     } else {
@@ -172,17 +196,23 @@ pub struct BatchNormBackwardArgs<'a, T> {
 fn channel_sums<T: Real>(a: &BatchNormBackwardArgs<T>) -> Vec<[f64; 3]> {
     let (s, c) = (a.shape, a.shape.channels);
     if s.inner == 1 {
-        let t = column_sums(s.outer, 3 * c, 3 * c, #[inline(always)] |r, acc: &mut [T]| {
-            let (d0, rest) = acc.split_at_mut(c);
-            let (d1, d2) = rest.split_at_mut(c);
-            let sums = d0.iter_mut().zip(d1).zip(d2);
-            for ((((a0, a1), a2), (x, g)), m) in sums.zip(row(a.x, r, c).iter().zip(row(a.dy, r, c))).zip(a.mean) {
-                let d = *x - *m;
-                *a0 += d;
-                *a1 += *g;
-                *a2 += *g * d;
-            }
-        });
+        let t = column_sums(
+            s.outer,
+            3 * c,
+            3 * c,
+            #[inline(always)]
+            |r, acc: &mut [T]| {
+                let (d0, rest) = acc.split_at_mut(c);
+                let (d1, d2) = rest.split_at_mut(c);
+                let sums = d0.iter_mut().zip(d1).zip(d2);
+                for ((((a0, a1), a2), (x, g)), m) in sums.zip(row(a.x, r, c).iter().zip(row(a.dy, r, c))).zip(a.mean) {
+                    let d = *x - *m;
+                    *a0 += d;
+                    *a1 += *g;
+                    *a2 += *g * d;
+                }
+            },
+        );
         return (0..c).map(|i| [t[i], t[c + i], t[2 * c + i]]).collect();
     }
     let rows = s.outer * c;
@@ -200,7 +230,9 @@ fn channel_sums<T: Real>(a: &BatchNormBackwardArgs<T>) -> Vec<[f64; 3]> {
             },
         );
     });
-    let add = |i: usize| each.iter().skip(i).step_by(c).fold([0.0; 3], |t: [f64; 3], p| [t[0] + p[0], t[1] + p[1], t[2] + p[2]]);
+    let add = |i: usize| {
+        each.iter().skip(i).step_by(c).fold([0.0; 3], |t: [f64; 3], p| [t[0] + p[0], t[1] + p[1], t[2] + p[2]])
+    };
     (0..c).map(add).collect()
 }
 
@@ -249,7 +281,8 @@ fn input_gradient<T: Real>(a: &BatchNormBackwardArgs<T>, sums: &[[f64; 3]], dx: 
             || {
                 for r in range {
                     // SAFETY: each row is written once.
-                    let (x, dy, dx) = (row(a.x, r, cols), row(a.dy, r, cols), unsafe { dx.get(r * cols..(r + 1) * cols) });
+                    let (x, dy, dx) =
+                        (row(a.x, r, cols), row(a.dy, r, cols), unsafe { dx.get(r * cols..(r + 1) * cols) });
                     let data = dx.iter_mut().zip(x.iter().zip(dy));
                     if s.inner == 1 {
                         for ((((o, (x, g)), m), p), (q, k)) in data.zip(a.mean).zip(&p).zip(q.iter().zip(&k)) {

@@ -62,8 +62,19 @@ pub fn cross_entropy<T: Real>(a: CrossEntropyArgs<T>, loss: &mut [T], lse: &mut 
                     let mut l = (1.0 - s) * w * (log - (x[y] - max)).to_f64();
                     if s > 0.0 {
                         let shifted = match a.weight {
-                            Some(w) => sums(x, w, (max, T::ZERO), #[inline(always)] |x, w| [(x - max) * w])[0],
-                            None => sum(x, max, #[inline(always)] |x| x - max),
+                            Some(w) => sums(
+                                x,
+                                w,
+                                (max, T::ZERO),
+                                #[inline(always)]
+                                |x, w| [(x - max) * w],
+                            )[0],
+                            None => sum(
+                                x,
+                                max,
+                                #[inline(always)]
+                                |x| x - max,
+                            ),
                         };
                         l += s / a.cols as f64 * (log.to_f64() * all - shifted);
                     }
@@ -98,15 +109,14 @@ pub fn cross_entropy_backward<T: Real>(a: CrossEntropyArgs<T>, lse: &[T], grad: 
                     let (scale, rest) = (T::from_f64(g * (hit + smooth * all)), T::from_f64(g * smooth));
                     let (x, lse) = (row(a.logits, r, a.cols), lse[r]);
                     match a.weight.filter(|_| smooth > 0.0) {
-                        Some(w) => dx
-                            .iter_mut()
-                            .zip(x)
-                            .zip(w)
-                            .for_each(#[inline(always)] |((o, x), w)| *o = (*x - lse).exp_neg() * scale - rest * *w),
-                        None => dx
-                            .iter_mut()
-                            .zip(x)
-                            .for_each(#[inline(always)] |(o, x)| *o = (*x - lse).exp_neg() * scale - rest),
+                        Some(w) => dx.iter_mut().zip(x).zip(w).for_each(
+                            #[inline(always)]
+                            |((o, x), w)| *o = (*x - lse).exp_neg() * scale - rest * *w,
+                        ),
+                        None => dx.iter_mut().zip(x).for_each(
+                            #[inline(always)]
+                            |(o, x)| *o = (*x - lse).exp_neg() * scale - rest,
+                        ),
                     }
                     dx[y] -= T::from_f64(g * hit);
                 }

@@ -85,7 +85,13 @@ pub fn group_norm_backward<T: Real>(
     dbias: Option<&mut [T]>,
 ) {
     let (rows, cols, inner, chans) = (shape.rows(), shape.cols(), shape.inner, shape.channels);
-    assert!(x.len() == rows * cols && dy.len() == x.len() && dx.len() == x.len() && mean.len() == rows && rstd.len() == rows);
+    assert!(
+        x.len() == rows * cols
+            && dy.len() == x.len()
+            && dx.len() == x.len()
+            && mean.len() == rows
+            && rstd.len() == rows
+    );
     assert!(weight.is_none_or(|w| w.len() == shape.groups * chans));
     let mut partial = vec![[0.0f64; 2]; rows * chans];
     let (parts, dx) = (Parts::new(&mut partial), Parts::new(dx));
@@ -96,7 +102,8 @@ pub fn group_norm_backward<T: Real>(
                 for r in range {
                     let (dy, x, m, rs) = (row(dy, r, cols), row(x, r, cols), mean[r], rstd[r].to_f64());
                     // SAFETY: each row is written once.
-                    let (dx, part) = unsafe { (dx.get(r * cols..(r + 1) * cols), parts.get(r * chans..(r + 1) * chans)) };
+                    let (dx, part) =
+                        unsafe { (dx.get(r * cols..(r + 1) * cols), parts.get(r * chans..(r + 1) * chans)) };
                     let mut d = 0.0;
                     for (c, p) in part.iter_mut().enumerate() {
                         let [dc, g, dot] = center_sums(row(dy, c, inner), row(x, c, inner), m);
@@ -135,8 +142,14 @@ pub fn group_norm_backward<T: Real>(
 /// `[sum(x - m), sum(dy), sum(dy * (x - m))]`
 #[inline(always)]
 pub(crate) fn center_sums<T: Real>(dy: &[T], x: &[T], m: T) -> [f64; 3] {
-    sums(dy, x, (T::ZERO, m), #[inline(always)] |g, x| {
-        let d = x - m;
-        [d, g, g * d]
-    })
+    sums(
+        dy,
+        x,
+        (T::ZERO, m),
+        #[inline(always)]
+        |g, x| {
+            let d = x - m;
+            [d, g, g * d]
+        },
+    )
 }

@@ -2,8 +2,9 @@
 //! promise (checked by assertion). Work and sums are cut by shape only, so results do not depend on the thread count.
 pub mod batch_norm;
 pub mod cross_entropy;
-pub mod norm;
 pub mod group_norm;
+pub mod norm;
+mod number;
 pub mod optim;
 pub mod reduce;
 pub mod scan;
@@ -77,26 +78,70 @@ pub(crate) fn sums<T: Real, const K: usize>(x: &[T], y: &[T], pad: (T, T), f: im
         let (mut xs, mut ys) = (x.chunks_exact(QUAD), y.chunks_exact(QUAD));
         for (x, y) in (&mut xs).zip(&mut ys) {
             for j in 0..LANES {
-                let v: [[T; K]; 4] = std::array::from_fn(#[inline(always)] |q| f(x[q * LANES + j], y[q * LANES + j]));
+                let v: [[T; K]; 4] = std::array::from_fn(
+                    #[inline(always)]
+                    |q| f(x[q * LANES + j], y[q * LANES + j]),
+                );
                 for k in 0..K {
                     acc[k][j] += (v[0][k] + v[1][k]) + (v[2][k] + v[3][k]);
                 }
             }
         }
-        for (x, y) in xs.remainder().chunks(LANES).zip(ys.remainder().chunks(LANES)) {
+        let (mut xs, mut ys) = (xs.remainder().chunks_exact(LANES), ys.remainder().chunks_exact(LANES));
+        for (x, y) in (&mut xs).zip(&mut ys) {
+            add_lanes(&mut acc, x, y, &f);
+        }
+        let n = xs.remainder().len();
+        if n > 0 {
             let (mut px, mut py) = ([pad.0; LANES], [pad.1; LANES]);
-            px[..x.len()].copy_from_slice(x);
-            py[..x.len()].copy_from_slice(y);
-            for j in 0..LANES {
-                let v = f(px[j], py[j]);
-                for k in 0..K {
-                    acc[k][j] += v[k];
-                }
+            for (p, x) in px.iter_mut().zip(xs.remainder()) {
+                *p = *x;
             }
+            for (p, y) in py.iter_mut().zip(ys.remainder()) {
+                *p = *y;
+            }
+            add_lanes(&mut acc, &px, &py, &f);
         }
         for k in 0..K {
-            total[k] += tree(&mut acc[k], #[inline(always)] |a, b| a + b).to_f64();
+            total[k] += tree(
+                &mut acc[k],
+                #[inline(always)]
+                |a, b| a + b,
+            )
+            .to_f64();
         }
+    }
+    total
+}
+
+#[inline(always)]
+fn add_lanes<T: Real, const K: usize>(acc: &mut [[T; LANES]; K], x: &[T], y: &[T], f: &impl Fn(T, T) -> [T; K]) {
+    let (x, y) = (&x[..LANES], &y[..LANES]);
+    for j in 0..LANES {
+        let v = f(x[j], y[j]);
+        for k in 0..K {
+            acc[k][j] += v[k];
+        }
+    }
+}
+
+/// `sum(exp(x[i] - max))`, `max` the largest: the exponentials go through a small buffer, so that each loop stays simple
+/// enough to vectorise.
+#[inline(always)]
+pub(crate) fn exp_sum<T: Real>(x: &[T], max: T) -> f64 {
+    let mut buffer = [T::ZERO; 512];
+    let mut total = 0.0;
+    for x in x.chunks(512) {
+        let buffer = &mut buffer[..x.len()];
+        for (b, x) in buffer.iter_mut().zip(x) {
+            *b = (*x - max).exp_neg();
+        }
+        total += sum(
+            buffer,
+            T::ZERO,
+            #[inline(always)]
+            |v| v,
+        );
     }
     total
 }
@@ -149,12 +194,24 @@ pub(crate) fn sum<T: Real>(x: &[T], pad: T, f: impl Fn(T) -> T) -> f64 {
 /// The largest element; NaN may or may not be seen.
 #[inline(always)]
 pub(crate) fn largest<T: Real>(x: &[T]) -> T {
-    fold(x, -T::INFINITY, #[inline(always)] |a, v| v.max(a), #[inline(always)] |a, b| a.max(b))
+    fold(
+        x,
+        -T::INFINITY,
+        #[inline(always)]
+        |a, v| v.max(a),
+        #[inline(always)]
+        |a, b| a.max(b),
+    )
 }
 
 /// Column sums over rows by fixed chunks: `f(row, acc)` adds row `row` to `acc` (`width` long); every 64 rows `acc` goes
 /// to an f64 sum, and the chunks' sums are added in order.
-pub(crate) fn column_sums<T: Real>(rows: usize, cols: usize, width: usize, f: impl Fn(usize, &mut [T]) + Sync) -> Vec<f64> {
+pub(crate) fn column_sums<T: Real>(
+    rows: usize,
+    cols: usize,
+    width: usize,
+    f: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<f64> {
     let chunks = pool::split(rows, (GRAIN / cols.max(1)).max(16));
     let mut partial = vec![0.0f64; chunks * width];
     let parts = Parts::new(&mut partial);

@@ -41,11 +41,25 @@ pub(crate) struct Stat<T> {
 #[inline(always)]
 pub(crate) fn moments<T: Real>(x: &[T]) -> (T, f64, f64) {
     let n = x.len() as f64;
-    let mean = T::from_f64(sums(x, x, (T::ZERO, T::ZERO), #[inline(always)] |v, _| [v])[0] / n);
-    let [d, q] = sums(x, x, (mean, mean), #[inline(always)] |v, _| {
-        let d = v - mean;
-        [d, d * d]
-    });
+    let mean = T::from_f64(
+        sums(
+            x,
+            x,
+            (T::ZERO, T::ZERO),
+            #[inline(always)]
+            |v, _| [v],
+        )[0] / n,
+    );
+    let [d, q] = sums(
+        x,
+        x,
+        (mean, mean),
+        #[inline(always)]
+        |v, _| {
+            let d = v - mean;
+            [d, d * d]
+        },
+    );
     (mean, d / n, ((q - d * (d / n)) / n).max(0.0))
 }
 
@@ -57,7 +71,13 @@ fn stat<T: Real>(x: &[T], eps: f64, center: bool) -> Stat<T> {
         let rstd = if mean.is_nan() { T::NAN } else { T::from_f64(1.0 / (var + eps).sqrt()) };
         Stat { mean, low: T::from_f64(low), rstd }
     } else {
-        let q = sums(x, x, (T::ZERO, T::ZERO), #[inline(always)] |v, _| [v * v])[0];
+        let q = sums(
+            x,
+            x,
+            (T::ZERO, T::ZERO),
+            #[inline(always)]
+            |v, _| [v * v],
+        )[0];
         Stat { mean: T::ZERO, low: T::ZERO, rstd: T::from_f64(1.0 / (q / x.len() as f64 + eps).sqrt()) }
     }
 }
@@ -123,31 +143,58 @@ pub fn rms_norm<T: Real>(args: NormArgs<T>, out: &mut [T], rstd: &mut [T]) {
     forward(args, out, None, rstd);
 }
 
-/// Backward of one row: `dx = rstd * (g - mean(g) - xhat * mean(g xhat))`, `g = dy * weight`; adds `dy * xhat` and `dy`
-/// to `dw` and `db` (empty: not wanted).
+/// Backward of one row: `dx = rstd * (g - mean(g) - xhat * mean(g xhat))`, `g = dy * weight`; adds `dy * xhat` to `dw` and
+/// `dy` to `db` (empty: not wanted).
 #[inline(always)]
-fn backward_row<T: Real>(dy: &[T], x: &[T], w: Option<&[T]>, s: (T, T), center: bool, dx: &mut [T], acc: (&mut [T], &mut [T])) {
+fn backward_row<T: Real>(
+    dy: &[T],
+    x: &[T],
+    w: Option<&[T]>,
+    s: (T, T),
+    center: bool,
+    dx: &mut [T],
+    dw: &mut [T],
+    db: &mut [T],
+) {
     let (mean, rstd) = s;
     let n = x.len() as f64;
     // dx first holds g, so that the sums and the last loop are the same with and without weight
-    match w {
-        Some(w) => dx.iter_mut().zip(dy).zip(w).for_each(#[inline(always)] |((o, g), w)| *o = *g * *w),
-        None => dx.copy_from_slice(dy),
-    }
-    let [d, g, dot] = sums(dx, x, (T::ZERO, mean), #[inline(always)] |g, x| {
-        let d = x - mean;
-        [d, g, g * d]
-    });
+    let g: &[T] = match w {
+        Some(w) => {
+            for ((o, g), w) in dx.iter_mut().zip(dy).zip(w) {
+                *o = *g * *w;
+            }
+            dx
+        }
+        None => dy,
+    };
+    let [d, g_sum, dot] = sums(
+        g,
+        x,
+        (T::ZERO, mean),
+        #[inline(always)]
+        |g, x| {
+            let d = x - mean;
+            [d, g, g * d]
+        },
+    );
     let low = if center { d / n } else { 0.0 };
     let rstd64 = rstd.to_f64();
-    let c1 = T::from_f64(if center { g / n } else { 0.0 });
-    let c2 = T::from_f64((dot - low * g) * rstd64 / n);
+    let c1 = T::from_f64(if center { g_sum / n } else { 0.0 });
+    let c2 = T::from_f64((dot - low * g_sum) * rstd64 / n);
     let low = T::from_f64(low);
+    if w.is_none() {
+        dx.copy_from_slice(dy);
+    }
     for (o, x) in dx.iter_mut().zip(x) {
         *o = rstd * ((*o - c1) - ((*x - mean) - low) * rstd * c2);
     }
-    acc.0.iter_mut().zip(dy).zip(x).for_each(#[inline(always)] |((a, g), x)| *a += *g * (((*x - mean) - low) * rstd));
-    acc.1.iter_mut().zip(dy).for_each(#[inline(always)] |(a, g)| *a += *g);
+    for ((a, g), x) in dw.iter_mut().zip(dy).zip(x) {
+        *a += *g * (((*x - mean) - low) * rstd);
+    }
+    for (a, g) in db.iter_mut().zip(dy) {
+        *a += *g;
+    }
 }
 
 fn backward<T: Real>(a: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut [T]>, dbias: Option<&mut [T]>) {
@@ -172,7 +219,8 @@ fn backward<T: Real>(a: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut 
                     // SAFETY: each row is written once.
                     let dx = unsafe { dx.get(r * cols..(r + 1) * cols) };
                     let mean = a.mean.map_or(T::ZERO, |m| m[r]);
-                    backward_row(dy, x, a.weight, (mean, a.rstd[r]), a.mean.is_some(), dx, acc.split_at_mut(wide));
+                    let (dw, db) = acc.split_at_mut(wide);
+                    backward_row(dy, x, a.weight, (mean, a.rstd[r]), a.mean.is_some(), dx, dw, db);
                     if r % 64 == 63 || r + 1 == range.end {
                         flush(&mut acc, total);
                     }
@@ -186,7 +234,12 @@ fn backward<T: Real>(a: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut 
 }
 
 /// Gradients of `layer_norm`; `mean` must be given.
-pub fn layer_norm_backward<T: Real>(args: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut [T]>, dbias: Option<&mut [T]>) {
+pub fn layer_norm_backward<T: Real>(
+    args: NormBackwardArgs<T>,
+    dx: &mut [T],
+    dweight: Option<&mut [T]>,
+    dbias: Option<&mut [T]>,
+) {
     assert!(args.mean.is_some());
     backward(args, dx, dweight, dbias);
 }

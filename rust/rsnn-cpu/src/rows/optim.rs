@@ -48,10 +48,11 @@ pub fn adamw_step<T: Real>(
         let r = pool::range(n, chunks, i);
         // SAFETY: chunks are disjoint.
         let (p, m, v) = unsafe { (param.get(r.clone()), m.get(r.clone()), v.get(r.clone())) };
-        let grad = &grad[r.clone()];
+        let (grad, max_v) = (&grad[r.clone()], max_v.as_ref());
+        // `move`: scalars behind a reference could alias the slices, and the loop would not vectorise
         vectorize(
             #[inline(always)]
-            || match &max_v {
+            move || match max_v {
                 Some(max_v) => {
                     // SAFETY: as above.
                     let max_v = unsafe { max_v.get(r) };
@@ -130,7 +131,7 @@ pub fn sgd_step<T: Real>(param: &mut [T], grad: &[T], buf: Option<&mut [T]>, arg
     assert!(grad.len() == n && buf.as_ref().is_none_or(|b| b.len() == n) && (buf.is_some() || args.momentum == 0.0));
     let f = T::from_f64;
     let (lr, decay, momentum) = (f(args.lr), f(args.weight_decay), f(args.momentum));
-    let with_decay = |g: T, p: T| if args.weight_decay != 0.0 { g + decay * p } else { g };
+    let with_decay = move |g: T, p: T| if args.weight_decay != 0.0 { g + decay * p } else { g };
     let (sign, fresh) = (f(if args.maximize { -1.0 } else { 1.0 }), f(1.0 - args.dampening));
     let (param, buf) = (Parts::new(param), buf.filter(|_| args.momentum != 0.0).map(Parts::new));
     let chunks = pool::split(n, GRAIN);
@@ -141,7 +142,7 @@ pub fn sgd_step<T: Real>(param: &mut [T], grad: &[T], buf: Option<&mut [T]>, arg
         let data = p.iter_mut().zip(&grad[r]);
         vectorize(
             #[inline(always)]
-            || match buf {
+            move || match buf {
                 Some(buf) => {
                     for ((p, g), b) in data.zip(buf) {
                         let g = with_decay(sign * *g, *p);
@@ -170,7 +171,14 @@ pub fn sum_squares<T: Real>(x: &[T]) -> f64 {
         let out = unsafe { parts.get(i..i + 1) };
         vectorize(
             #[inline(always)]
-            || out[0] = sum(x, T::ZERO, #[inline(always)] |v| v * v),
+            || {
+                out[0] = sum(
+                    x,
+                    T::ZERO,
+                    #[inline(always)]
+                    |v| v * v,
+                )
+            },
         );
     });
     partial.iter().sum()
@@ -185,7 +193,12 @@ pub fn scale<T: Real>(x: &mut [T], factor: f64) {
         let x = unsafe { parts.get(pool::range(n, chunks, i)) };
         vectorize(
             #[inline(always)]
-            || x.iter_mut().for_each(#[inline(always)] |v| *v *= factor),
+            move || {
+                x.iter_mut().for_each(
+                    #[inline(always)]
+                    |v| *v *= factor,
+                )
+            },
         );
     });
 }

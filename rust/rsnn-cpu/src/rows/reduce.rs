@@ -1,11 +1,12 @@
 //! Reductions of `[outer, len, inner]` over `len`: sum, mean, product, extremes and their places, any, all, variance.
 //! Floating sums run in f64, integer ones in i64; NaN wins every comparison, the first place wins among equals.
+pub use super::number::{Order, Sum};
 use super::{GRAIN, Parts, par_rows, row};
 use crate::pool;
 use crate::simd::vectorize;
 use crate::vmath::Real;
 use std::hint::select_unpredictable;
-use std::ops::{Add, Mul, Range};
+use std::ops::Range;
 
 /// Layout of a reduction: `len` is reduced away, `inner == 1` is a reduction of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,114 +16,20 @@ pub struct Axis {
     pub inner: usize,
 }
 
-/// Number types of sums and products: f32, f64 accumulate in f64 and give themselves, the others give i64.
-pub trait Sum: Copy + Send + Sync + 'static {
-    type Acc: Copy + Send + Sync + Add<Output = Self::Acc> + Mul<Output = Self::Acc>;
-    type Out: Copy + Send + Sync;
-    const ZERO: Self::Acc;
-    const ONE: Self::Acc;
-    fn widen(self) -> Self::Acc;
-    fn narrow(acc: Self::Acc) -> Self::Out;
-    fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    /// Sum of a contiguous run.
-    fn total(x: &[Self]) -> Self::Acc;
-}
-
-/// Types with an order; NaN is above and below everything.
-pub trait Order: Copy + PartialOrd + Send + Sync + 'static {
-    const LOWEST: Self;
-    const HIGHEST: Self;
-    /// Not zero (NaN is not).
-    fn truth(self) -> bool;
-    #[inline(always)]
-    fn nan(self) -> bool {
-        #[allow(clippy::eq_op)]
-        let nan = self != self;
-        nan
-    }
-}
-
-macro_rules! types {
-    (float $($t:ident)*) => { $(
-        impl Sum for $t {
-            type Acc = f64;
-            type Out = $t;
-            types!(@body f64 $t 0.0 1.0 + *);
-            #[inline(always)]
-            fn total(x: &[Self]) -> f64 { super::sum(x, 0.0, #[inline(always)] |v| v) }
-        }
-        impl Order for $t {
-            const LOWEST: Self = $t::NEG_INFINITY;
-            const HIGHEST: Self = $t::INFINITY;
-            #[inline(always)]
-            fn truth(self) -> bool { self != 0.0 }
-        }
-    )* };
-    (int $($t:ident)*) => { $(
-        impl Sum for $t {
-            type Acc = i64;
-            type Out = i64;
-            types!(@body i64 i64 0 1 wrapping_add wrapping_mul);
-            #[inline(always)]
-            fn total(x: &[Self]) -> i64 { fold_run(x, Total) }
-        }
-        impl Order for $t {
-            const LOWEST: Self = $t::MIN;
-            const HIGHEST: Self = $t::MAX;
-            #[inline(always)]
-            fn truth(self) -> bool { self != 0 }
-        }
-    )* };
-    (@body $acc:ident $out:ident $zero:literal $one:literal $($op:tt)*) => {
-        const ZERO: $acc = $zero;
-        const ONE: $acc = $one;
-        #[inline(always)]
-        fn widen(self) -> $acc { self as $acc }
-        #[inline(always)]
-        fn narrow(acc: $acc) -> $out { acc as $out }
-        types!(@ops $acc $($op)*);
-    };
-    (@ops $acc:ident + *) => {
-        #[inline(always)]
-        fn add(a: $acc, b: $acc) -> $acc { a + b }
-        #[inline(always)]
-        fn mul(a: $acc, b: $acc) -> $acc { a * b }
-    };
-    (@ops $acc:ident wrapping_add wrapping_mul) => {
-        #[inline(always)]
-        fn add(a: $acc, b: $acc) -> $acc { a.wrapping_add(b) }
-        #[inline(always)]
-        fn mul(a: $acc, b: $acc) -> $acc { a.wrapping_mul(b) }
-    };
-}
-types!(float f32 f64);
-types!(int i8 i16 i32 i64 u8);
-
-impl Sum for bool {
-    type Acc = i64;
-    type Out = i64;
-    types!(@body i64 i64 0 1 wrapping_add wrapping_mul);
-    #[inline(always)]
-    fn total(x: &[Self]) -> i64 {
-        fold_run(x, Total)
-    }
-}
-impl Order for bool {
-    const LOWEST: Self = false;
-    const HIGHEST: Self = true;
-    #[inline(always)]
-    fn truth(self) -> bool {
-        self
-    }
-}
-
 /// One reduction: start, step with an element, merge of two partial results, result.
 trait Fold<T, A, O>: Copy + Sync {
     fn init(self) -> A;
     fn step(self, a: A, x: T) -> A;
     fn merge(self, a: A, b: A) -> A;
     fn done(self, a: A) -> O;
+    /// Four steps.
+    #[inline(always)]
+    fn four(self, a: A, x: [T; 4]) -> A
+    where
+        T: Copy,
+    {
+        self.step(self.step(self.step(self.step(a, x[0]), x[1]), x[2]), x[3])
+    }
     /// Result of a contiguous run.
     #[inline(always)]
     fn run(self, x: &[T]) -> A
@@ -137,18 +44,29 @@ trait Fold<T, A, O>: Copy + Sync {
 /// Folds a contiguous run in lanes.
 #[inline(always)]
 fn fold_run<T: Copy, A: Copy, O>(x: &[T], op: impl Fold<T, A, O>) -> A {
-    super::fold(x, op.init(), #[inline(always)] |a, v| op.step(a, v), #[inline(always)] |a, b| op.merge(a, b))
+    super::fold(
+        x,
+        op.init(),
+        #[inline(always)]
+        |a, v| op.step(a, v),
+        #[inline(always)]
+        |a, b| op.merge(a, b),
+    )
 }
 
 /// Folds lines into `acc`, four at a time: the accumulators are loaded and stored once for four.
 #[inline(always)]
-fn fold_lines<'a, T: Copy + 'a, A: Copy, O>(acc: &mut [A], lines: Range<usize>, line: impl Fn(usize) -> &'a [T], op: impl Fold<T, A, O>) {
+fn fold_lines<'a, T: Copy + 'a, A: Copy, O>(
+    acc: &mut [A],
+    lines: Range<usize>,
+    line: impl Fn(usize) -> &'a [T],
+    op: impl Fold<T, A, O>,
+) {
     let mut r = lines.start;
     while r + 4 <= lines.end {
         let pairs = line(r).iter().zip(line(r + 1)).zip(line(r + 2).iter().zip(line(r + 3)));
         for (a, ((x0, x1), (x2, x3))) in acc.iter_mut().zip(pairs) {
-            let b = op.step(op.step(*a, *x0), *x1);
-            *a = op.step(op.step(b, *x2), *x3);
+            *a = op.four(*a, [*x0, *x1, *x2, *x3]);
         }
         r += 4;
     }
@@ -206,7 +124,7 @@ where
 }
 
 macro_rules! fold {
-    ($name:ident<$t:ident: $bound:ident> -> $acc:ty, $out:ty; $init:expr; |$a:ident, $x:ident| $step:expr; |$b:ident, $c:ident| $merge:expr; |$d:ident| $done:expr $(; |$r:ident| $run:expr)?) => {
+    ($name:ident<$t:ident: $bound:ident> -> $acc:ty, $out:ty; $init:expr; |$a:ident, $x:ident| $step:expr; |$b:ident, $c:ident| $merge:expr; |$d:ident| $done:expr $(; |$r:ident| $run:expr; |$e:ident, $q:ident| $four:expr)?) => {
         #[derive(Clone, Copy)]
         struct $name;
         impl<$t: $bound> Fold<$t, $acc, $out> for $name {
@@ -221,13 +139,16 @@ macro_rules! fold {
             $(
                 #[inline(always)]
                 fn run(self, $r: &[$t]) -> $acc { $run }
+                #[inline(always)]
+                fn four(self, $e: $acc, $q: [$t; 4]) -> $acc { $four }
             )?
         }
     };
 }
-fold!(Total<T: Sum> -> T::Acc, T::Out; T::ZERO; |a, x| T::add(a, x.widen()); |a, b| T::add(a, b); |a| T::narrow(a); |x| T::total(x));
+fold!(Total<T: Sum> -> T::Acc, T::Out; T::ZERO; |a, x| T::add(a, x.widen()); |a, b| T::add(a, b); |a| T::narrow(a); |x| T::total(x); |a, x| T::add(a, T::four(x)));
 fold!(Product<T: Sum> -> T::Acc, T::Out; T::ONE; |a, x| T::mul(a, x.widen()); |a, b| T::mul(a, b); |a| T::narrow(a));
-fold!(Squares<T: Real> -> f64, T; 0.0; |a, x| a + x.to_f64() * x.to_f64(); |a, b| a + b; |a| T::from_f64(a); |x| super::sum(x, T::ZERO, #[inline(always)] |v| v * v));
+fold!(Squares<T: Real> -> f64, T; 0.0; |a, x| a + x.to_f64() * x.to_f64(); |a, b| a + b; |a| T::from_f64(a); |x| super::sum(x, T::ZERO, #[inline(always)] |v| v * v);
+    |a, x| a + ((x[0] * x[0] + x[1] * x[1]) + (x[2] * x[2] + x[3] * x[3])).to_f64());
 fold!(Largest<T: Order> -> T, T; T::LOWEST; |a, x| larger(a, x); |a, b| larger(a, b); |a| a);
 fold!(Smallest<T: Order> -> T, T; T::HIGHEST; |a, x| smaller(a, x); |a, b| smaller(a, b); |a| a);
 fold!(Any<T: Order> -> bool, bool; false; |a, x| a | x.truth(); |a, b| a | b; |a| a);
@@ -254,7 +175,16 @@ impl<T: Real> Fold<T, f64, T> for Mean {
     }
     #[inline(always)]
     fn run(self, x: &[T]) -> f64 {
-        super::sum(x, T::ZERO, #[inline(always)] |v| v)
+        super::sum(
+            x,
+            T::ZERO,
+            #[inline(always)]
+            |v| v,
+        )
+    }
+    #[inline(always)]
+    fn four(self, a: f64, x: [T; 4]) -> f64 {
+        a + ((x[0] + x[1]) + (x[2] + x[3])).to_f64()
     }
 }
 
@@ -364,7 +294,11 @@ fn places<T: Order>(x: &[T], value: &[T], index: &mut [i64], axis: Axis) {
 fn first<T: Order>(x: &[T], value: T) -> usize {
     let hit = |x: T| (x == value) | (x.nan() & value.nan());
     for (b, block) in x.chunks(256).enumerate() {
-        if block.iter().fold(false, #[inline(always)] |a, x| a | hit(*x)) {
+        if block.iter().fold(
+            false,
+            #[inline(always)]
+            |a, x| a | hit(*x),
+        ) {
             return b * 256 + block.iter().position(|x| hit(*x)).unwrap_or(0);
         }
     }
@@ -388,10 +322,16 @@ pub fn var_mean<T: Real>(x: &[T], var: &mut [T], mean_out: &mut [T], axis: Axis,
                     let (sums, m) = (unsafe { parts.get(o * inner..(o + 1) * inner) }, row(means, o, inner));
                     if inner == 1 {
                         let m = m[0];
-                        sums[0] = super::sums(row(x, o, len), row(x, o, len), (m, m), #[inline(always)] |x, _| {
-                            let d = x - m;
-                            [d, d * d]
-                        });
+                        sums[0] = super::sums(
+                            row(x, o, len),
+                            row(x, o, len),
+                            (m, m),
+                            #[inline(always)]
+                            |x, _| {
+                                let d = x - m;
+                                [d, d * d]
+                            },
+                        );
                         continue;
                     }
                     for r in 0..len {

@@ -5,7 +5,14 @@ use crate::simd::vectorize;
 
 /// `out[r] = op(out[r - 1], x[r])` along `len`; `reverse` runs from the end.
 #[inline(always)]
-fn scan<T: Sum>(x: &[T], out: &mut [T::Out], axis: Axis, reverse: bool, start: T::Acc, op: impl Fn(T::Acc, T::Acc) -> T::Acc + Sync) {
+fn scan<T: Sum>(
+    x: &[T],
+    out: &mut [T::Out],
+    axis: Axis,
+    reverse: bool,
+    start: T::Acc,
+    op: impl Fn(T::Acc, T::Acc) -> T::Acc + Sync,
+) {
     let Axis { outer, len, inner } = axis;
     assert!(x.len() == outer * len * inner && out.len() == x.len());
     let out = Parts::new(out);
@@ -39,12 +46,28 @@ fn scan<T: Sum>(x: &[T], out: &mut [T::Out], axis: Axis, reverse: bool, start: T
 
 /// Running sum; `reverse` sums from the end (the gradient of `cumsum`).
 pub fn cumsum<T: Sum>(x: &[T], out: &mut [T::Out], axis: Axis, reverse: bool) {
-    scan(x, out, axis, reverse, T::ZERO, #[inline(always)] |a, b| T::add(a, b));
+    scan(
+        x,
+        out,
+        axis,
+        reverse,
+        T::ZERO,
+        #[inline(always)]
+        |a, b| T::add(a, b),
+    );
 }
 
 /// Running product.
 pub fn cumprod<T: Sum>(x: &[T], out: &mut [T::Out], axis: Axis) {
-    scan(x, out, axis, false, T::ONE, #[inline(always)] |a, b| T::mul(a, b));
+    scan(
+        x,
+        out,
+        axis,
+        false,
+        T::ONE,
+        #[inline(always)]
+        |a, b| T::mul(a, b),
+    );
 }
 
 #[inline(always)]

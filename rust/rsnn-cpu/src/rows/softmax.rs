@@ -1,5 +1,5 @@
 //! Softmax and log-softmax of rows, forward and backward (backward from the output).
-use super::{Parts, largest, par_rows, row, sum, sums};
+use super::{Parts, exp_sum, largest, par_rows, row, sum, sums};
 use crate::simd::vectorize;
 use crate::vmath::Real;
 
@@ -32,7 +32,14 @@ pub fn softmax<T: Real>(x: &[T], out: &mut [T], rows: usize, cols: usize) {
             for (o, x) in out.iter_mut().zip(x) {
                 *o = (*x - max).exp_neg();
             }
-            let scale = T::from_f64(1.0 / sum(out, T::ZERO, #[inline(always)] |v| v));
+            let scale = T::from_f64(
+                1.0 / sum(
+                    out,
+                    T::ZERO,
+                    #[inline(always)]
+                    |v| v,
+                ),
+            );
             for o in out {
                 *o *= scale;
             }
@@ -51,7 +58,15 @@ pub fn softmax_backward<T: Real>(dy: &[T], y: &[T], dx: &mut [T], rows: usize, c
         |r| {
             // SAFETY: each row is written once.
             let (dy, y, dx) = (row(dy, r, cols), row(y, r, cols), unsafe { dx.get(r * cols..(r + 1) * cols) });
-            let dot = T::from_f64(sums(dy, y, (T::ZERO, T::ZERO), #[inline(always)] |g, y| [g * y])[0]);
+            let dot = T::from_f64(
+                sums(
+                    dy,
+                    y,
+                    (T::ZERO, T::ZERO),
+                    #[inline(always)]
+                    |g, y| [g * y],
+                )[0],
+            );
             for ((dx, g), y) in dx.iter_mut().zip(dy).zip(y) {
                 *dx = *y * (*g - dot);
             }
@@ -63,7 +78,7 @@ pub fn softmax_backward<T: Real>(dy: &[T], y: &[T], dx: &mut [T], rows: usize, c
 #[inline(always)]
 pub(crate) fn log_sum_exp<T: Real>(x: &[T]) -> (T, T) {
     let max = largest(x);
-    let total = sum(x, -T::INFINITY, #[inline(always)] |v| (v - max).exp_neg());
+    let total = exp_sum(x, max);
     (max, T::from_f64(total.ln()))
 }
 
@@ -97,7 +112,12 @@ pub fn log_softmax_backward<T: Real>(dy: &[T], y: &[T], dx: &mut [T], rows: usiz
         |r| {
             // SAFETY: each row is written once.
             let (dy, y, dx) = (row(dy, r, cols), row(y, r, cols), unsafe { dx.get(r * cols..(r + 1) * cols) });
-            let total = T::from_f64(sum(dy, T::ZERO, #[inline(always)] |g| g));
+            let total = T::from_f64(sum(
+                dy,
+                T::ZERO,
+                #[inline(always)]
+                |g| g,
+            ));
             for ((dx, g), y) in dx.iter_mut().zip(dy).zip(y) {
                 *dx = *g - y.exp_neg() * total;
             }
@@ -105,7 +125,7 @@ pub fn log_softmax_backward<T: Real>(dy: &[T], y: &[T], dx: &mut [T], rows: usiz
     );
 }
 
-/// `out[r] = log(sum(exp(x[r])))`; an infinite maximum is not subtracted, so infinite rows stay infinite.
+/// `out[r] = log(sum(exp(x[r])))`; rows with an infinite maximum give it, unless they hold a NaN.
 pub fn logsumexp<T: Real>(x: &[T], out: &mut [T], rows: usize, cols: usize) {
     assert!(x.len() == rows * cols && out.len() == rows);
     let out = Parts::new(out);
@@ -116,10 +136,15 @@ pub fn logsumexp<T: Real>(x: &[T], out: &mut [T], rows: usize, cols: usize) {
         |r| {
             let x = row(x, r, cols);
             let max = largest(x);
-            let max = if max.abs() == T::INFINITY { T::ZERO } else { max };
-            let total = sum(x, -T::INFINITY, #[inline(always)] |v| (v - max).exp_neg());
+            let value = if max.abs() < T::INFINITY {
+                max + T::from_f64(exp_sum(x, max).ln())
+            } else if x.iter().any(|v| v.is_nan()) {
+                T::NAN
+            } else {
+                max
+            };
             // SAFETY: each element is written once.
-            unsafe { out.put(r, max + T::from_f64(total.ln())) };
+            unsafe { out.put(r, value) };
         },
     );
 }

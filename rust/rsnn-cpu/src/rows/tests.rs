@@ -84,8 +84,20 @@ fn softmax_all<T: Real>() {
             close_to(&lse[r..r + 1], &[m + s.ln()], 4.0, 1.0, "logsumexp");
             let dot: f64 = p.iter().zip(g).map(|(p, g)| p * g).sum();
             let total: f64 = g.iter().sum();
-            close_to(&dx[a.clone()], &p.iter().zip(g).map(|(p, g)| p * (g - dot)).collect::<Vec<_>>(), 4.0, 1.0, "softmax backward");
-            close_to(&dl[a], &p.iter().zip(g).map(|(p, g)| g - p * total).collect::<Vec<_>>(), 30.0, 1.0, "log_softmax backward");
+            close_to(
+                &dx[a.clone()],
+                &p.iter().zip(g).map(|(p, g)| p * (g - dot)).collect::<Vec<_>>(),
+                4.0,
+                1.0,
+                "softmax backward",
+            );
+            close_to(
+                &dl[a],
+                &p.iter().zip(g).map(|(p, g)| g - p * total).collect::<Vec<_>>(),
+                30.0,
+                1.0,
+                "log_softmax backward",
+            );
         }
     }
 }
@@ -144,12 +156,25 @@ fn norm_case<T: Real>(rows: usize, cols: usize, offset: f64, spread: f64, center
     let x: Vec<T> = cast(&noise(n, 3).iter().map(|v| v * spread + offset).collect::<Vec<_>>());
     let (dy, w, b): (Vec<T>, Vec<T>, Vec<T>) = (cast(&noise(n, 4)), cast(&noise(cols, 5)), cast(&noise(cols, 6)));
     let (xs, gs, ws, bs) = (wide(&x), wide(&dy), wide(&w), wide(&b));
-    let (mut y, mut dx, mut mean, mut rstd) = (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; rows], vec![T::NAN; rows]);
+    let (mut y, mut dx, mut mean, mut rstd) =
+        (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; rows], vec![T::NAN; rows]);
     let (mut dw, mut db) = (vec![T::NAN; cols], vec![T::NAN; cols]);
     let e = 1e-9;
     let args = NormArgs { x: &x, weight: Some(&w[..]), bias: center.then_some(&b[..]), rows, cols, eps: e };
-    if center { layer_norm(args, &mut y, &mut mean, &mut rstd) } else { rms_norm(args, &mut y, &mut rstd) }
-    let back = NormBackwardArgs { dy: &dy, x: &x, mean: center.then_some(&mean[..]), rstd: &rstd, weight: Some(&w), rows, cols };
+    if center {
+        layer_norm(args, &mut y, &mut mean, &mut rstd)
+    } else {
+        rms_norm(args, &mut y, &mut rstd)
+    }
+    let back = NormBackwardArgs {
+        dy: &dy,
+        x: &x,
+        mean: center.then_some(&mean[..]),
+        rstd: &rstd,
+        weight: Some(&w),
+        rows,
+        cols,
+    };
     if center {
         layer_norm_backward(back, &mut dx, Some(&mut dw), Some(&mut db));
     } else {
@@ -182,15 +207,19 @@ fn norm_case<T: Real>(rows: usize, cols: usize, offset: f64, spread: f64, center
 
 both!(group_norm_matches, groups);
 fn groups<T: Real>() {
-    for (samples, groups, channels, inner) in [(0, 2, 2, 5), (1, 1, 1, 1), (3, 2, 4, 33), (2, 3, 2, 1), (5, 4, 1, 1000), (2, 1, 3, 4099)] {
+    for (samples, groups, channels, inner) in
+        [(0, 2, 2, 5), (1, 1, 1, 1), (3, 2, 4, 33), (2, 3, 2, 1), (5, 4, 1, 1000), (2, 1, 3, 4099)]
+    {
         let shape = GroupShape { samples, groups, channels, inner };
         let (rows, cols, wide_c) = (samples * groups, channels * inner, groups * channels);
         let n = rows * cols;
         for (offset, spread) in [(0.3, 1.0), (1e4, 1e-3)] {
             let x: Vec<T> = cast(&noise(n, 3).iter().map(|v| v * spread + offset).collect::<Vec<_>>());
-            let (dy, w, b): (Vec<T>, Vec<T>, Vec<T>) = (cast(&noise(n, 4)), cast(&noise(wide_c, 5)), cast(&noise(wide_c, 6)));
+            let (dy, w, b): (Vec<T>, Vec<T>, Vec<T>) =
+                (cast(&noise(n, 4)), cast(&noise(wide_c, 5)), cast(&noise(wide_c, 6)));
             let (xs, gs, ws, bs) = (wide(&x), wide(&dy), wide(&w), wide(&b));
-            let (mut y, mut dx, mut mean, mut rstd) = (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; rows], vec![T::NAN; rows]);
+            let (mut y, mut dx, mut mean, mut rstd) =
+                (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; rows], vec![T::NAN; rows]);
             let (mut dw, mut db) = (vec![T::NAN; wide_c], vec![T::NAN; wide_c]);
             group_norm(&x, Some(&w), Some(&b), shape, 1e-9, &mut y, &mut mean, &mut rstd);
             group_norm_backward(&dy, &x, &mean, &rstd, Some(&w), shape, &mut dx, Some(&mut dw), Some(&mut db));
@@ -218,13 +247,16 @@ fn groups<T: Real>() {
 
 both!(batch_norm_matches, batches);
 fn batches<T: Real>() {
-    for (outer, channels, inner) in [(0, 3, 4), (2, 1, 1), (5, 3, 33), (70, 33, 1), (4, 5, 49), (2, 2, 4099), (3000, 7, 1)] {
+    for (outer, channels, inner) in
+        [(0, 3, 4), (2, 1, 1), (5, 3, 33), (70, 33, 1), (4, 5, 49), (2, 2, 4099), (3000, 7, 1)]
+    {
         let shape = ChannelShape { outer, channels, inner };
         let n = outer * channels * inner;
         let at = |o: usize, c: usize, i: usize| (o * channels + c) * inner + i;
         for (offset, spread) in [(0.3, 1.0), (1e4, 1e-3)] {
             let x: Vec<T> = cast(&noise(n, 7).iter().map(|v| v * spread + offset).collect::<Vec<_>>());
-            let (dy, w, b): (Vec<T>, Vec<T>, Vec<T>) = (cast(&noise(n, 8)), cast(&noise(channels, 5)), cast(&noise(channels, 6)));
+            let (dy, w, b): (Vec<T>, Vec<T>, Vec<T>) =
+                (cast(&noise(n, 8)), cast(&noise(channels, 5)), cast(&noise(channels, 6)));
             let mut c = [(); 5].map(|_| vec![T::NAN; channels]);
             let [mean, var, rstd, dw, db] = &mut c;
             let (mut y, mut dx, mut ye, mut dxe) = (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; n]);
@@ -240,7 +272,8 @@ fn batches<T: Real>() {
                 continue;
             }
             for ch in 0..channels {
-                let ids: Vec<usize> = (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))).map(|(o, i)| at(o, ch, i)).collect();
+                let ids: Vec<usize> =
+                    (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i))).map(|(o, i)| at(o, ch, i)).collect();
                 let pick = |v: &[T]| ids.iter().map(|i| v[*i]).collect::<Vec<T>>();
                 let (xc, gc) = (wide(&pick(&x)), wide(&pick(&dy)));
                 let f = reference(&xc, 1e-9, true);
@@ -310,12 +343,31 @@ fn losses<T: Real>() {
         }
     }
     let x = [T::ONE; 6];
-    let a = CrossEntropyArgs { logits: &x, target: &[0, 3], weight: None, ignore_index: -1, label_smoothing: 0.0, rows: 2, cols: 3 };
+    let a = CrossEntropyArgs {
+        logits: &x,
+        target: &[0, 3],
+        weight: None,
+        ignore_index: -1,
+        label_smoothing: 0.0,
+        rows: 2,
+        cols: 3,
+    };
     assert_eq!(cross_entropy(a, &mut [T::ZERO; 2], &mut [T::ZERO; 2]), Err((1, 3)));
 }
 
 fn axes() -> Vec<Axis> {
-    let sizes = [(1, 1, 1), (1, 0, 3), (0, 4, 2), (3, 31, 1), (2, 33, 7), (1, 4099, 1), (1, 70_001, 1), (2, 5, 2100), (1, 3000, 40), (40, 9, 3)];
+    let sizes = [
+        (1, 1, 1),
+        (1, 0, 3),
+        (0, 4, 2),
+        (3, 31, 1),
+        (2, 33, 7),
+        (1, 4099, 1),
+        (1, 70_001, 1),
+        (2, 5, 2100),
+        (1, 3000, 40),
+        (40, 9, 3),
+    ];
     sizes.map(|(outer, len, inner)| Axis { outer, len, inner }).to_vec()
 }
 /// The elements that go into each output.
@@ -336,7 +388,12 @@ fn reductions<T: Real + reduce::Sum<Out = T> + reduce::Order>() {
         reduce::sum(&x, &mut out, a);
         close(&out, &want(|v| v.iter().sum()), 1.0 + 200.0 * (eps::<T>() < 1e-10) as u8 as f64, "sum");
         reduce::sum_squares(&x, &mut out, a);
-        close(&out, &want(|v| v.iter().map(|x| x * x).sum()), 1.0 + 200.0 * (eps::<T>() < 1e-10) as u8 as f64, "sum_squares");
+        close(
+            &out,
+            &want(|v| v.iter().map(|x| x * x).sum()),
+            1.0 + 200.0 * (eps::<T>() < 1e-10) as u8 as f64,
+            "sum_squares",
+        );
         if a.len == 0 {
             reduce::mean(&x, &mut out, a);
             assert!(out.iter().all(|v| v.is_nan()));
@@ -373,7 +430,13 @@ fn reductions<T: Real + reduce::Sum<Out = T> + reduce::Order>() {
                 if reverse {
                     v.reverse();
                 }
-                let mut want: Vec<f64> = v.iter().scan(0.0, |s, x| { *s += x; Some(*s) }).collect();
+                let mut want: Vec<f64> = v
+                    .iter()
+                    .scan(0.0, |s, x| {
+                        *s += x;
+                        Some(*s)
+                    })
+                    .collect();
                 if reverse {
                     want.reverse();
                 }
@@ -382,7 +445,17 @@ fn reductions<T: Real + reduce::Sum<Out = T> + reduce::Order>() {
         }
         cumprod(&small, &mut run, a);
         for (got, v) in slices(&run, a).iter().zip(each) {
-            close(got, &v.iter().scan(1.0, |s, x| { *s *= x; Some(*s) }).collect::<Vec<_>>(), 1.0, "cumprod");
+            close(
+                got,
+                &v.iter()
+                    .scan(1.0, |s, x| {
+                        *s *= x;
+                        Some(*s)
+                    })
+                    .collect::<Vec<_>>(),
+                1.0,
+                "cumprod",
+            );
         }
     }
 }
@@ -432,13 +505,22 @@ both!(optimizers_match, optimizers);
 fn optimizers<T: Real>() {
     for n in [0usize, 1, 31, 33, 4099, 40_000] {
         for case in 0..16 {
-            let (decoupled, ams, maximize, wd) = (case & 1 > 0, case & 2 > 0, case & 4 > 0, if case & 8 > 0 { 0.1 } else { 0.0 });
+            let (decoupled, ams, maximize, wd) =
+                (case & 1 > 0, case & 2 > 0, case & 4 > 0, if case & 8 > 0 { 0.1 } else { 0.0 });
             let mut p: Vec<T> = cast(&noise(n, 14));
             let (mut m, mut v, mut x) = (vec![T::ZERO; n], vec![T::ZERO; n], vec![T::ZERO; n]);
             let (mut rp, mut rm, mut rv, mut rx) = (wide(&p), wide(&m), wide(&v), wide(&x));
             for t in 1..4 {
                 let g: Vec<T> = cast(&noise(n, 15 + t));
-                let args = AdamArgs { lr: 0.01, betas: (0.9, 0.99), eps: 1e-8, weight_decay: wd, step: t as f64, decoupled, maximize };
+                let args = AdamArgs {
+                    lr: 0.01,
+                    betas: (0.9, 0.99),
+                    eps: 1e-8,
+                    weight_decay: wd,
+                    step: t as f64,
+                    decoupled,
+                    maximize,
+                };
                 adamw_step(&mut p, &g, &mut m, &mut v, ams.then_some(&mut x[..]), args);
                 for i in 0..n {
                     let mut g = if maximize { -g[i].to_f64() } else { g[i].to_f64() };
@@ -463,7 +545,8 @@ fn optimizers<T: Real>() {
             for t in 1..4 {
                 let g: Vec<T> = cast(&noise(n, 15 + t));
                 let nesterov = dampening == 0.0 && momentum > 0.0;
-                let args = SgdArgs { lr: 0.1, momentum, dampening, weight_decay: wd, nesterov, maximize, first: t == 1 };
+                let args =
+                    SgdArgs { lr: 0.1, momentum, dampening, weight_decay: wd, nesterov, maximize, first: t == 1 };
                 sgd_step(&mut p, &g, (momentum > 0.0).then_some(&mut buf[..]), args);
                 for i in 0..n {
                     let mut g = if maximize { -g[i].to_f64() } else { g[i].to_f64() } + wd * rp[i];
@@ -503,7 +586,10 @@ fn thread_count_does_not_matter() {
         let back = NormBackwardArgs { dy: &dy, x: &x, mean: Some(&mean), rstd: &rstd, weight: None, rows, cols };
         layer_norm_backward(back, &mut y, Some(&mut dw), Some(&mut db));
         out.extend(y.iter().chain(&dw).chain(&db));
-        for shape in [ChannelShape { outer: rows, channels: cols, inner: 1 }, ChannelShape { outer: 7, channels: 9, inner: 3700 }] {
+        for shape in [
+            ChannelShape { outer: rows, channels: cols, inner: 1 },
+            ChannelShape { outer: 7, channels: 9, inner: 3700 },
+        ] {
             let mut c = [(); 5].map(|_| vec![0f32; shape.channels]);
             let [mean, var, rstd, dw, db] = &mut c;
             batch_norm(&x, None, None, shape, 1e-5, &mut y, (mean, var, rstd));
@@ -552,7 +638,8 @@ fn speed() {
     for (rows, cols) in [(1024, 64), (1024, 512), (4096, 512), (64, 16384)] {
         let n = rows * cols;
         println!("-- {rows} x {cols}");
-        let (x, dy, w, b): (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>) = (cast(&noise(n, 1)), cast(&noise(n, 2)), vec![1.0; cols], vec![0.0; cols]);
+        let (x, dy, w, b): (Vec<f32>, Vec<f32>, Vec<f32>, Vec<f32>) =
+            (cast(&noise(n, 1)), cast(&noise(n, 2)), vec![1.0; cols], vec![0.0; cols]);
         let (mut y, mut dx, mut m, mut r) = (vec![0f32; n], vec![0f32; n], vec![0f32; rows], vec![0f32; rows]);
         let (mut dw, mut db) = (vec![0f32; cols], vec![0f32; cols]);
         let args = NormArgs { x: &x, weight: Some(&w), bias: Some(&b), rows, cols, eps: 1e-5 };
@@ -572,7 +659,15 @@ fn speed() {
         time("softmax_backward", 12 * n, &mut || softmax_backward(&dy, &y, &mut dx, rows, cols));
         time("log_softmax", 8 * n, &mut || log_softmax(&x, &mut y, rows, cols));
         let target = vec![3i64; rows];
-        let ce = CrossEntropyArgs { logits: &x, target: &target, weight: None, ignore_index: -100, label_smoothing: 0.0, rows, cols };
+        let ce = CrossEntropyArgs {
+            logits: &x,
+            target: &target,
+            weight: None,
+            ignore_index: -100,
+            label_smoothing: 0.0,
+            rows,
+            cols,
+        };
         time("cross_entropy", 4 * n, &mut || assert!(cross_entropy(ce, &mut m, &mut r).is_ok()));
         time("cross_entropy_backward", 8 * n, &mut || cross_entropy_backward(ce, &r, &[0.1], &mut dx));
         let (mut s, mut c, mut i) = (vec![0f32; rows], vec![0f32; cols], vec![0i64; rows]);
@@ -581,10 +676,16 @@ fn speed() {
         time("sum all", 4 * n, &mut || reduce::sum(&x, &mut s[..1], Axis { outer: 1, len: n, inner: 1 }));
         time("max rows", 4 * n, &mut || reduce::max(&x, &mut s, &mut i, Axis { outer: rows, len: cols, inner: 1 }));
         time("amax columns", 4 * n, &mut || reduce::amax(&x, &mut c, Axis { outer: 1, len: rows, inner: cols }));
-        time("var_mean rows", 4 * n, &mut || reduce::var_mean(&x, &mut s, &mut r, Axis { outer: rows, len: cols, inner: 1 }, 1.0));
+        time("var_mean rows", 4 * n, &mut || {
+            reduce::var_mean(&x, &mut s, &mut r, Axis { outer: rows, len: cols, inner: 1 }, 1.0)
+        });
         time("cumsum rows", 8 * n, &mut || cumsum(&x, &mut y, Axis { outer: rows, len: cols, inner: 1 }, false));
     }
-    for shape in [ChannelShape { outer: 8, channels: 64, inner: 56 * 56 }, ChannelShape { outer: 32, channels: 512, inner: 49 }, ChannelShape { outer: 4096, channels: 256, inner: 1 }] {
+    for shape in [
+        ChannelShape { outer: 8, channels: 64, inner: 56 * 56 },
+        ChannelShape { outer: 32, channels: 512, inner: 49 },
+        ChannelShape { outer: 4096, channels: 256, inner: 1 },
+    ] {
         let (n, ch) = (shape.outer * shape.channels * shape.inner, shape.channels);
         println!("-- {shape:?}", shape = (shape.outer, ch, shape.inner));
         let (x, dy): (Vec<f32>, Vec<f32>) = (cast(&noise(n, 1)), cast(&noise(n, 2)));
@@ -592,14 +693,32 @@ fn speed() {
         let (mut dw, mut db) = (vec![0f32; ch], vec![0f32; ch]);
         time("batch_norm", 12 * n, &mut || batch_norm(&x, None, None, shape, 1e-5, &mut y, (&mut m, &mut v, &mut r)));
         let args = BatchNormBackwardArgs { dy: &dy, x: &x, mean: &m, rstd: &r, weight: None, shape, train: true };
-        time("batch_norm_backward", 20 * n, &mut || batch_norm_backward(args, Some(&mut y), Some(&mut dw), Some(&mut db)));
+        time("batch_norm_backward", 20 * n, &mut || {
+            batch_norm_backward(args, Some(&mut y), Some(&mut dw), Some(&mut db))
+        });
     }
     let n = 2_500_000;
     let (mut p, g): (Vec<f32>, Vec<f32>) = (cast(&noise(n, 1)), cast(&noise(n, 2)));
     let (mut m, mut v) = (vec![0f32; n], vec![0f32; n]);
-    let args = AdamArgs { lr: 1e-3, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.01, step: 3.0, decoupled: true, maximize: false };
+    let args = AdamArgs {
+        lr: 1e-3,
+        betas: (0.9, 0.999),
+        eps: 1e-8,
+        weight_decay: 0.01,
+        step: 3.0,
+        decoupled: true,
+        maximize: false,
+    };
     time("adamw_step 2.5 M", 28 * n, &mut || adamw_step(&mut p, &g, &mut m, &mut v, None, args));
-    let args = SgdArgs { lr: 1e-3, momentum: 0.9, dampening: 0.0, weight_decay: 0.0, nesterov: false, maximize: false, first: false };
+    let args = SgdArgs {
+        lr: 1e-3,
+        momentum: 0.9,
+        dampening: 0.0,
+        weight_decay: 0.0,
+        nesterov: false,
+        maximize: false,
+        first: false,
+    };
     time("sgd_step 2.5 M", 20 * n, &mut || sgd_step(&mut p, &g, Some(&mut m), args));
     time("sum_squares 2.5 M", 4 * n, &mut || assert!(sum_squares(&g) > 0.0));
 }

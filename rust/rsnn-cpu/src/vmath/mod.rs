@@ -40,7 +40,7 @@ pub trait Real:
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
     fn exp(self) -> Self;
-    /// `exp` for `self <= 0`, cheaper; results below the normal f32 are 0 (and `exp(-inf)` is exactly 0).
+    /// `exp` for arguments up to 80 (meant for `<= 0`), cheaper; results below the normal f32 are 0, `exp(-inf)` is exactly 0.
     fn exp_neg(self) -> Self;
     fn expm1(self) -> Self;
     fn log(self) -> Self;

@@ -130,6 +130,28 @@ close_test! {
 }
 
 #[test]
+fn exp_neg() {
+    check(
+        "exp_neg",
+        2.0,
+        |x, y| {
+            map(
+                x,
+                y,
+                #[inline(always)]
+                |v| Real::exp_neg(if (-87.0..=80.0).contains(&v) { v } else { 0.0 }),
+            )
+        },
+        |x| {
+            if (-87.0..=80.0).contains(&x) { x.exp() } else { 1.0 }
+        },
+    );
+    for x in [-87.5f32, -1e30, f32::NEG_INFINITY] {
+        assert_eq!(Real::exp_neg(x), 0.0);
+    }
+}
+
+#[test]
 fn double_exp() {
     let mut x: Vec<f64> = (-7460..7110).map(|i| i as f64 * 0.1 + 0.0123).collect();
     x.extend([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, 1e-300, 709.78, -745.13]);
@@ -139,4 +161,3 @@ fn double_exp() {
     }
     assert!(Real::exp(f64::NAN).is_nan());
 }
-

@@ -31,10 +31,18 @@ pub trait Custom: Send + Sync {
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
+/// An op and what it saved.
+pub(crate) struct Recorded {
+    op: Arc<dyn Op>,
+    inputs: SmallVec<[Option<SavedTensor>; 3]>,
+    outputs: SmallVec<[Option<SavedTensor>; 1]>,
+}
+
 pub(crate) enum Body {
-    Op { op: Arc<dyn Op>, inputs: SmallVec<[Option<SavedTensor>; 3]>, outputs: SmallVec<[Option<SavedTensor>; 1]> },
+    Op(Arc<Recorded>),
     Custom(Arc<dyn Custom>),
     Accumulate(Tensor),
+    /// Consumed by a backward.
     Released,
 }
 
@@ -53,7 +61,8 @@ pub type WeakTensor = Arc<dyn Fn(&Tensor) -> bool + Send + Sync>;
 
 /// One recorded operation.
 pub struct Node {
-    name: String,
+    /// The op's name; empty for leaves and custom functions.
+    op_name: &'static str,
     pub seq: u64,
     pub edges: SmallVec<[Option<Edge>; 3]>,
     pub(crate) metas: SmallVec<[Meta; 3]>,
@@ -67,9 +76,9 @@ pub struct Node {
 static SEQ: AtomicU64 = AtomicU64::new(1);
 
 impl Node {
-    fn new(name: String, edges: SmallVec<[Option<Edge>; 3]>, outputs: SmallVec<[Meta; 1]>, body: Body) -> Node {
+    fn new(op_name: &'static str, edges: SmallVec<[Option<Edge>; 3]>, outputs: SmallVec<[Meta; 1]>, body: Body) -> Node {
         Node {
-            name,
+            op_name,
             seq: SEQ.fetch_add(1, Relaxed),
             edges,
             metas: SmallVec::new(),
@@ -85,7 +94,7 @@ impl Node {
         let saves = op.saves();
         let keep = |mask: u32, i: usize| mask & (1u32 << i.min(31)) != 0;
         let edges = ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
-        let mut node = Node::new(String::new(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
+        let mut node = Node::new(op.name(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
         node.metas = ins.iter().map(Tensor::meta).collect();
         let mut failed = None;
         let mut save = |t: &Tensor, out: Option<u32>| match SavedTensor::new(t, out) {
@@ -104,7 +113,7 @@ impl Node {
             .collect();
         // A pack hook that raised leaves its input unsaved; the error surfaces when backward asks for it.
         drop(failed);
-        node.body = Mutex::new(Body::Op { op, inputs, outputs });
+        node.body = Mutex::new(Body::Op(Arc::new(Recorded { op, inputs, outputs })));
         let node = Arc::new(node);
         for (i, t) in outs.iter().enumerate() {
             if t.dtype().is_float() {
@@ -115,17 +124,16 @@ impl Node {
 
     /// A node for an `autograd.Function`; the caller sets the edges of its outputs.
     pub fn custom(custom: Arc<dyn Custom>, edges: SmallVec<[Option<Edge>; 3]>, outputs: &[Tensor]) -> Arc<Node> {
-        let name = custom.name();
-        Arc::new(Node::new(name, edges, outputs.iter().map(Tensor::meta).collect(), Body::Custom(custom)))
+        Arc::new(Node::new("", edges, outputs.iter().map(Tensor::meta).collect(), Body::Custom(custom)))
     }
 
     /// A node whose forward was never run as such (history rewritten by an in-place op).
     pub(crate) fn synthetic(op: Arc<dyn Op>, ins: &[Tensor], edges: SmallVec<[Option<Edge>; 3]>, out: Meta) -> Arc<Node> {
         let mut node = Node::new(
-            String::new(),
+            op.name(),
             edges,
             smallvec::smallvec![out],
-            Body::Op { op, inputs: SmallVec::new(), outputs: SmallVec::new() },
+            Body::Op(Arc::new(Recorded { op, inputs: SmallVec::new(), outputs: SmallVec::new() })),
         );
         node.metas = ins.iter().map(Tensor::meta).collect();
         Arc::new(node)
@@ -133,21 +141,12 @@ impl Node {
 
     /// torch's name of the node: `MulBackward0`, `AccumulateGrad`.
     pub fn name(&self) -> String {
-        if !self.name.is_empty() {
-            return self.name.clone();
+        if !self.op_name.is_empty() {
+            return camel(self.op_name);
         }
         match &*self.body.lock() {
-            Body::Op { op, .. } => {
-                let camel: String = op
-                    .name()
-                    .split('_')
-                    .map(|w| w.chars().next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + &w[1..]))
-                    .collect();
-                format!("{camel}Backward0")
-            }
-            Body::Accumulate(_) => "AccumulateGrad".into(),
             Body::Custom(c) => c.name(),
-            Body::Released => "ReleasedBackward".into(),
+            _ => "AccumulateGrad".into(),
         }
     }
 
@@ -169,11 +168,9 @@ impl Node {
 
     /// Saved (input, output) tensors of an op's node.
     pub fn saved(self: &Arc<Self>) -> Result<Vec<Tensor>> {
-        let body = self.body.lock();
-        match &*body {
-            Body::Op { inputs, outputs, .. } => inputs.iter().chain(outputs).flatten().map(|s| s.unpack(self)).collect(),
-            _ => Ok(vec![]),
-        }
+        let Body::Op(recorded) = &*self.body.lock() else { return Ok(vec![]) };
+        let recorded = recorded.clone();
+        recorded.inputs.iter().chain(&recorded.outputs).flatten().map(|s| s.unpack(self)).collect()
     }
 
     pub fn hook_list(&self) -> parking_lot::MappedMutexGuard<'_, NodeHooks> {
@@ -182,35 +179,34 @@ impl Node {
 
     /// Gradients of the inputs from gradients of the outputs. `keep` leaves the saved tensors for another backward.
     pub(crate) fn run(self: &Arc<Self>, grads: &[Option<Tensor>], needs: &[bool], keep: bool, create: bool) -> Result<Grads> {
-        let taken;
-        let guard;
-        let body: &Body = if keep {
-            guard = self.body.lock();
-            match &*guard {
-                Body::Custom(c) => {
-                    let c = c.clone();
-                    drop(guard);
-                    return Ok(c.backward(self, grads)?.into());
-                }
-                Body::Op { .. } => {}
-                Body::Released => return Err(self.released()),
-                Body::Accumulate(_) => return Ok(Grads::new()),
-            }
-            &guard
-        } else {
+        // The lock is not held while gradients are computed: they may look at this node.
+        let body = {
             let mut held = self.body.lock();
-            if let Body::Custom(c) = &*held {
-                let c = c.clone();
-                drop(held);
+            match &*held {
+                Body::Op(recorded) => {
+                    let recorded = recorded.clone();
+                    if !keep {
+                        *held = Body::Released;
+                    }
+                    Body::Op(recorded)
+                }
+                Body::Custom(c) => Body::Custom(c.clone()),
+                Body::Accumulate(_) => return Ok(Grads::new()),
+                Body::Released => return Err(self.released()),
+            }
+        };
+        let recorded = match body {
+            Body::Op(recorded) => recorded,
+            Body::Custom(c) => {
                 let out = c.backward(self, grads)?;
-                c.release();
+                if !keep {
+                    c.release();
+                }
                 return Ok(out.into());
             }
-            taken = std::mem::replace(&mut *held, Body::Released);
-            drop(held);
-            &taken
+            _ => return Err(self.released()),
         };
-        let Body::Op { op, inputs, outputs } = body else { return Err(self.released()) };
+        let Recorded { op, inputs, outputs } = &*recorded;
         let cx = Ctx { node: self, inputs, outputs, metas: &self.metas, needs: SmallVec::from_slice(needs) };
         if create && let Some(result) = second_order(&**op, &cx, grads) {
             return result;
@@ -228,6 +224,12 @@ impl Node {
     pub(crate) fn take_parts(&mut self) -> (SmallVec<[Option<Edge>; 3]>, Body) {
         (std::mem::take(&mut self.edges), std::mem::replace(self.body.get_mut(), Body::Released))
     }
+}
+
+/// `layer_norm` as torch names its node: `LayerNormBackward0`.
+fn camel(name: &str) -> String {
+    let words = name.split('_').map(|w| w.chars().next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + &w[1..]));
+    format!("{}Backward0", words.collect::<String>())
 }
 
 /// A fused op differentiates through its definition when the gradient itself must be differentiable.
@@ -272,7 +274,7 @@ pub fn accumulator(leaf: &Tensor) -> Arc<Node> {
         return node;
     }
     let mut node = Node::new(
-        "AccumulateGrad".into(),
+        "",
         SmallVec::new(),
         smallvec::smallvec![leaf.meta()],
         Body::Accumulate(leaf.clone()),

@@ -1,4 +1,7 @@
 //! Copies, casts and contiguity.
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 use crate::autograd::Ctx;
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
 use crate::tensor::{Meta, Tensor};

@@ -1,4 +1,6 @@
 //! Small elementwise ops as tables: binary (arithmetic, comparison, logic) here and in `num`, unary in `unary`.
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod num;
 mod promote;
 
@@ -134,8 +136,9 @@ impl Op for Binary {
         }
     }
 
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::binary(self.name(), call)
+        gpu::run(*self, call)
     }
 
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
@@ -280,8 +283,9 @@ fn gradient(kind: Binary, cx: &Ctx, g: &Tensor) -> Result<Grads> {
 }
 
 fn pow_base_gradient(g: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let one = Tensor::number(1.0, DType::F32)?;
-    let slope = mul(g, &mul(b, &pow(a, &sub(b, &one)?)?)?)?;
+    // Python numbers stay exact: the difference of two numbers would be rounded to the default dtype.
+    let less = if b.is_number() { Tensor::number(b.item()? - 1.0, DType::F64)? } else { sub(b, &Tensor::number(1.0, DType::F64)?)? };
+    let slope = mul(g, &mul(b, &pow(a, &less)?)?)?;
     // a ** 0 is constant, also at a = 0 where the formula gives 0 * inf.
     crate::select::where_(&is_zero(b)?, &zero_of(&slope)?, &slope)
 }

@@ -93,7 +93,7 @@ fn check_indices(op: &str, indices: &Tensor) -> Result<Tensor> {
     ensure!(
         matches!(indices.dtype(), DType::I64 | DType::I32),
         Runtime,
-        "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got {} instead (while checking arguments for {op})",
+        "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got {}Tensor instead (while checking arguments for {op})",
         indices.dtype().scalar_name()
     );
     ids(op, indices)

@@ -1,4 +1,7 @@
 //! Tensors made from nothing: full, zeros, arange, eye; and filling in place.
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 use crate::tensor::Tensor;
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
 use rsnn_cpu::loops;

@@ -156,7 +156,12 @@ pub fn interleave_index(repeats: &Tensor) -> Result<Tensor> {
 }
 
 /// `repeat_interleave(x, repeats, dim, output_size)` with a count for each row (or one for all).
-pub fn repeat_interleave_tensor(x: &Tensor, repeats: &Tensor, dim: Option<i64>, output_size: Option<i64>) -> Result<Tensor> {
+pub fn repeat_interleave_tensor(
+    x: &Tensor,
+    repeats: &Tensor,
+    dim: Option<i64>,
+    output_size: Option<i64>,
+) -> Result<Tensor> {
     let x = if dim.is_none() { view::reshape(x, &[x.numel()])? } else { x.clone() };
     let dim = x.dim("repeat_interleave", dim.unwrap_or(0))?;
     ensure!(repeats.ndim() <= 1, Runtime, "repeats must be 0-dim or 1-dim tensor");

@@ -19,55 +19,63 @@ struct Place {
     ids: Tensor,
 }
 
-/// Masks become their nonzero coordinates, one index tensor per dimension.
-fn expand_masks(x: &Tensor, indices: &[Option<Tensor>]) -> Result<(Tensor, Vec<Option<Tensor>>)> {
-    let (mut x, mut out) = (x.clone(), vec![]);
+/// One index and the dimensions it counts in: a tensor has one, a mask as many as it has itself.
+struct Slot {
+    dim: usize,
+    span: usize,
+    ids: Tensor,
+}
+
+/// Masks become the flat positions of their nonzero elements.
+fn slots(x: &Tensor, indices: &[Option<Tensor>]) -> Result<(Tensor, Vec<Slot>)> {
+    let (mut x, mut dim, mut out) = (x.clone(), 0, vec![]);
     for index in indices {
         let Some(index) = index else {
-            out.push(None);
+            dim += 1;
             continue;
         };
-        match index.dtype() {
-            DType::Bool | DType::U8 => {
-                if index.ndim() == 0 {
-                    x = view::unsqueeze(&x, out.len() as i64)?;
-                    out.push(Some(crate::fill::zeros(&[usize::from(index.item()? != 0.0)], DType::I64, Device::Cpu)?));
-                    continue;
-                }
-                for (d, &n) in index.shape().iter().enumerate() {
-                    let have = x.shape().get(out.len() + d).copied();
-                    ensure!(
-                        have.is_some() || out.len() + d < x.ndim(),
-                        Index,
-                        "too many indices for tensor of dimension {}",
-                        x.ndim()
-                    );
-                    ensure!(
-                        have == Some(n),
-                        Index,
-                        "The shape of the mask {:?} at index {d} does not match the shape of the indexed tensor {:?} at index {}",
-                        index.shape(),
-                        x.shape(),
-                        out.len() + d
-                    );
-                }
-                out.extend(crate::masked::nonzero_columns(index)?.into_iter().map(Some));
+        let (span, ids) = match index.dtype() {
+            DType::Bool | DType::U8 if index.ndim() == 0 => {
+                x = view::unsqueeze(&x, dim as i64)?;
+                (1, crate::fill::zeros(&[usize::from(index.item()? != 0.0)], DType::I64, Device::Cpu)?)
             }
-            DType::I64 | DType::I32 => out.push(Some(ids("index", index)?)),
+            DType::Bool | DType::U8 => {
+                check_mask(&x, dim, index)?;
+                (index.ndim(), crate::masked::nonzero_flat(index)?)
+            }
+            DType::I64 | DType::I32 => (1, ids("index", index)?),
             _ => bail!(Index, "tensors used as indices must be long, int, byte or bool tensors"),
-        }
+        };
+        out.push(Slot { dim, span, ids });
+        dim += span;
     }
-    ensure!(out.len() <= x.ndim(), Index, "too many indices for tensor of dimension {}", x.ndim());
+    ensure!(dim <= x.ndim(), Index, "too many indices for tensor of dimension {}", x.ndim());
     Ok((x, out))
 }
 
-fn common_shape(indices: &[(usize, Tensor)]) -> Result<Dims> {
+fn check_mask(x: &Tensor, at: usize, mask: &Tensor) -> Result<()> {
+    ensure!(at + mask.ndim() <= x.ndim(), Index, "too many indices for tensor of dimension {}", x.ndim());
+    for (d, &n) in mask.shape().iter().enumerate() {
+        ensure!(
+            x.shape()[at + d] == n,
+            Index,
+            "The shape of the mask {:?} at index {d} does not match the shape of the indexed tensor {:?} at index {}",
+            mask.shape(),
+            x.shape(),
+            at + d
+        );
+    }
+    Ok(())
+}
+
+fn common_shape(slots: &[Slot]) -> Result<Dims> {
     let mut shape = Dims::new();
-    for (_, index) in indices {
-        shape = match broadcast_shapes(&shape, index.shape()) {
+    for slot in slots {
+        shape = match broadcast_shapes(&shape, slot.ids.shape()) {
             Ok(s) => s,
             Err(_) => {
-                let all: Vec<String> = indices.iter().map(|(_, i)| format!("{:?}", i.shape())).collect();
+                let text = |s: &Slot| std::iter::repeat_n(format!("{:?}", s.ids.shape()), s.span);
+                let all: Vec<String> = slots.iter().flat_map(text).collect();
                 bail!(
                     Index,
                     "shape mismatch: indexing tensors could not be broadcast together with shapes {}",
@@ -79,11 +87,12 @@ fn common_shape(indices: &[(usize, Tensor)]) -> Result<Dims> {
     Ok(shape)
 }
 
-/// The index tensors, broadcast, as one index into their dimensions taken together.
-fn linear(shape: &[usize], indices: &[(usize, Tensor)], common: &[usize]) -> Result<Tensor> {
+/// The indices, broadcast, as one index into their dimensions taken together.
+fn linear(shape: &[usize], slots: &[Slot], common: &[usize]) -> Result<Tensor> {
     let mut out: Option<Tensor> = None;
-    for (d, index) in indices {
-        let index = wrapped(index, *d, shape[*d])?;
+    for slot in slots {
+        let size: usize = shape[slot.dim..slot.dim + slot.span].iter().product();
+        let index = wrapped(&slot.ids, slot.dim, size)?;
         let index = if index.shape() == common {
             index
         } else {
@@ -93,9 +102,8 @@ fn linear(shape: &[usize], indices: &[(usize, Tensor)], common: &[usize]) -> Res
             None => index,
             Some(sum) => {
                 let next = Tensor::empty(common, DType::I64, Device::Cpu)?;
-                let size = shape[*d] as i64;
                 let pairs = sum.as_slice::<i64>().iter().zip(index.as_slice::<i64>());
-                next.as_mut_slice::<i64>().iter_mut().zip(pairs).for_each(|(o, (&s, &i))| *o = s * size + i);
+                next.as_mut_slice::<i64>().iter_mut().zip(pairs).for_each(|(o, (&s, &i))| *o = s * size as i64 + i);
                 next
             }
         });
@@ -108,12 +116,11 @@ fn linear(shape: &[usize], indices: &[(usize, Tensor)], common: &[usize]) -> Res
 
 impl Place {
     fn new(x: &Tensor, indices: &[Option<Tensor>]) -> Result<Option<Place>> {
-        let (x, slots) = expand_masks(x, indices)?;
-        let given: Vec<(usize, Tensor)> = slots.into_iter().enumerate().filter_map(|(d, i)| Some((d, i?))).collect();
-        let Some(&(first, _)) = given.first() else { return Ok(None) };
-        let common = common_shape(&given)?;
-        let ids = linear(x.shape(), &given, &common)?;
-        let taken: Vec<usize> = given.iter().map(|(d, _)| *d).collect();
+        let (x, slots) = slots(x, indices)?;
+        let Some(first) = slots.first().map(|s| s.dim) else { return Ok(None) };
+        let common = common_shape(&slots)?;
+        let ids = linear(x.shape(), &slots, &common)?;
+        let taken: Vec<usize> = slots.iter().flat_map(|s| s.dim..s.dim + s.span).collect();
         let adjacent = taken.windows(2).all(|w| w[1] == w[0] + 1);
         let rest = |d: &usize| !taken.contains(d);
         let order: Vec<i64> = match adjacent {
@@ -193,7 +200,12 @@ pub fn index(x: &Tensor, indices: &[Option<Tensor>]) -> Result<Tensor> {
 }
 
 /// A mask and one value: `masked_fill` needs no list of indices.
-fn as_masked_fill(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, accumulate: bool) -> Result<Option<(Tensor, Tensor)>> {
+fn as_masked_fill(
+    x: &Tensor,
+    indices: &[Option<Tensor>],
+    values: &Tensor,
+    accumulate: bool,
+) -> Result<Option<(Tensor, Tensor)>> {
     let [Some(mask)] = indices else { return Ok(None) };
     let fits = mask.ndim() > 0 && mask.ndim() <= x.ndim() && mask.shape() == &x.shape()[..mask.ndim()];
     if mask.dtype() != DType::Bool || !fits || accumulate || values.numel() != 1 {

@@ -1,6 +1,6 @@
 //! gather and the scatters: one index per element along one dimension.
 use super::kernel::{self, Reduce, by_size, check_bounds, in_order, still};
-use super::{scalar_as, ids};
+use super::{ids, scalar_as};
 use crate::autograd::Ctx;
 use crate::copy::copy_into;
 use crate::elementwise::{Binary, div, mul};
@@ -211,7 +211,8 @@ impl Scatter {
     fn winner_gradient(&self, cx: &Ctx, g: &Tensor, index: &Tensor) -> Result<(Option<Tensor>, Tensor)> {
         let (x, src, out) = (cx.input(0)?, cx.input(2)?, cx.output(0)?);
         let take = |t: &Tensor| apply(Gather { dim: self.dim }, &[t.clone(), index.clone()]);
-        let equal = |a: &Tensor, b: &Tensor| crate::copy::to_dtype(&apply(Binary::Eq, &[a.clone(), b.clone()])?, g.dtype());
+        let equal =
+            |a: &Tensor, b: &Tensor| crate::copy::to_dtype(&apply(Binary::Eq, &[a.clone(), b.clone()])?, g.dtype());
         let (own, others) = (equal(&x, &out)?, equal(&src, &take(&out)?)?);
         let shares = apply(Scatter::sum(self.dim), &[own.clone(), index.clone(), others.clone()])?;
         let share = div(g, &shares)?;
@@ -233,7 +234,8 @@ impl Scatter {
         let dx = div(&mul(g, &again(&patched, &src)?)?, &patched)?;
         let src_zero = is_zero(&src)?;
         let zeros = crate::fill::zeros(x.shape(), g.dtype(), g.device())?;
-        let count = apply(Scatter::sum(self.dim), &[zeros, index.clone(), crate::copy::to_dtype(&src_zero, g.dtype())?])?;
+        let count =
+            apply(Scatter::sum(self.dim), &[zeros, index.clone(), crate::copy::to_dtype(&src_zero, g.dtype())?])?;
         let single = apply(Binary::LogicalAnd, &[src_zero.clone(), apply(Binary::Eq, &[take(&count)?, one.clone()])?])?;
         let others = again(&x, &where_(&single, &one, &src)?)?;
         let plain = div(&take(&mul(g, &out)?)?, &where_(&src_zero, &one, &src)?)?;
@@ -244,11 +246,7 @@ impl Scatter {
 /// Index as int64, and everything at least 1-d, for a call of `op`.
 fn prepare(op: &str, x: &Tensor, dim: i64, index: &Tensor) -> Result<(Tensor, usize, Tensor)> {
     let dim = x.dim(op, dim)?;
-    ensure!(
-        matches!(index.dtype(), DType::I64 | DType::I32),
-        Runtime,
-        "{op}(): Expected dtype int32/int64 for index"
-    );
+    ensure!(matches!(index.dtype(), DType::I64 | DType::I32), Runtime, "{op}(): Expected dtype int32/int64 for index");
     let flat = |t: &Tensor| if t.ndim() == 0 { view::unsqueeze(t, 0) } else { Ok(t.clone()) };
     Ok((flat(x)?, dim, flat(&ids(op, index)?)?))
 }
@@ -264,7 +262,14 @@ pub fn gather(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     if index.ndim() == 0 { reshaped(y, &[]) } else { Ok(y) }
 }
 
-fn scatter_with(op: &str, kind: impl FnOnce(usize) -> Scatter, x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result<Tensor> {
+fn scatter_with(
+    op: &str,
+    kind: impl FnOnce(usize) -> Scatter,
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+) -> Result<Tensor> {
     let (x1, dim, i) = prepare(op, x, dim, index)?;
     if i.numel() == 0 {
         return crate::copy::copy(x);
@@ -305,7 +310,14 @@ pub fn scatter_add(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor) -> Result
 }
 
 /// `x.scatter_reduce(dim, index, src, reduce, include_self)`.
-pub fn scatter_reduce(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, reduce: &str, include_self: bool) -> Result<Tensor> {
+pub fn scatter_reduce(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+    reduce: &str,
+    include_self: bool,
+) -> Result<Tensor> {
     let reduce = match reduce {
         "sum" => Reduce::Sum,
         "prod" => Reduce::Prod,

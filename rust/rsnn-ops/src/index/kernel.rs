@@ -10,10 +10,22 @@ const GRAIN: usize = 32 * 1024;
 macro_rules! by_size {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype.size() {
-            1 => { type $T = u8; $body }
-            2 => { type $T = u16; $body }
-            4 => { type $T = u32; $body }
-            _ => { type $T = u64; $body }
+            1 => {
+                type $T = u8;
+                $body
+            }
+            2 => {
+                type $T = u16;
+                $body
+            }
+            4 => {
+                type $T = u32;
+                $body
+            }
+            _ => {
+                type $T = u64;
+                $body
+            }
         }
     };
 }
@@ -99,7 +111,10 @@ impl Accumulate for bool {
 /// The first index outside `0..size`.
 pub fn out_of_bounds(ids: &[i64], size: usize) -> Option<i64> {
     // As unsigned, negative values are larger than every size.
-    let worst = vectorize(#[inline(always)] || ids.iter().fold(0u64, |worst, &i| worst.max(i as u64)));
+    let worst = vectorize(
+        #[inline(always)]
+        || ids.iter().fold(0u64, |worst, &i| worst.max(i as u64)),
+    );
     if ids.is_empty() || worst < size as u64 { None } else { ids.iter().copied().find(|&i| i as u64 >= size as u64) }
 }
 
@@ -190,15 +205,22 @@ pub unsafe fn add_rows<T: Accumulate>(out: *mut T, lines: Lines, ids: &[i64], sr
     let (out, src) = (SendPtr(out), SendPtr(src.cast_mut()));
     each_row(lines, ids, |to, from, len| {
         // SAFETY: both pieces lie in their tensors; tasks write disjoint columns.
-        vectorize(#[inline(always)] || unsafe {
-            let (to, from) = (out.get().add(to), src.get().add(from));
-            match alpha {
-                None => (0..len).for_each(#[inline(always)] |k| *to.add(k) = (*to.add(k)).plus(*from.add(k))),
-                Some(a) => {
-                    (0..len).for_each(#[inline(always)] |k| *to.add(k) = (*to.add(k)).plus(a.times(*from.add(k))))
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                let (to, from) = (out.get().add(to), src.get().add(from));
+                match alpha {
+                    None => (0..len).for_each(
+                        #[inline(always)]
+                        |k| *to.add(k) = (*to.add(k)).plus(*from.add(k)),
+                    ),
+                    Some(a) => (0..len).for_each(
+                        #[inline(always)]
+                        |k| *to.add(k) = (*to.add(k)).plus(a.times(*from.add(k))),
+                    ),
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -316,4 +338,3 @@ impl Reduce {
         }
     }
 }
-

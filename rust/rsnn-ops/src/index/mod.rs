@@ -8,8 +8,8 @@ mod tests;
 
 pub use advanced::{index, index_put, index_put_, put, take};
 pub use along::{gather, scatter, scatter_add, scatter_reduce, scatter_value};
-pub use rows::{index_add, index_copy, index_fill, index_select};
 pub(crate) use rows::{add_rows_into, copy_rows_into};
+pub use rows::{index_add, index_copy, index_fill, index_select};
 
 use crate::tensor::Tensor;
 use rsnn_core::{DType, Device, Result, bail, ensure};
@@ -53,6 +53,22 @@ pub(crate) fn scalar_as(value: &Tensor, dtype: DType) -> Result<Tensor> {
         );
     }
     crate::copy::to_dtype(value, dtype)
+}
+
+/// The C++ type that torch's other errors name.
+pub(crate) fn cpp_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "bool",
+        DType::U8 => "unsigned char",
+        DType::I8 => "signed char",
+        DType::I16 => "short int",
+        DType::I32 => "int",
+        DType::I64 => "long int",
+        DType::F16 => "c10::Half",
+        DType::BF16 => "c10::BFloat16",
+        DType::F32 => "float",
+        DType::F64 => "double",
+    }
 }
 
 /// The C++ type that torch's conversion errors name.

@@ -1,6 +1,6 @@
 //! index_select, index_add, index_copy, index_fill: whole rows along one dimension by a list of indices.
 use super::kernel::{self, Lines, by_size, out_of_bounds};
-use super::{scalar_as, ids};
+use super::{ids, scalar_as};
 use crate::autograd::Ctx;
 use crate::copy::copy_into;
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
@@ -202,8 +202,7 @@ impl Op for IndexCopy {
         let Some(g) = &grads[0] else { return Ok(none(3)) };
         let index = cx.input(1)?;
         let x = if cx.needs(0) { Some(fill(g, self.dim, &index, &zero_of(g)?)?) } else { None };
-        let src =
-            if cx.needs(2) { Some(apply(IndexSelect { dim: self.dim }, &[g.clone(), index])?) } else { None };
+        let src = if cx.needs(2) { Some(apply(IndexSelect { dim: self.dim }, &[g.clone(), index])?) } else { None };
         Ok(smallvec![x, None, src])
     }
     fn saves(&self) -> Saves {
@@ -293,7 +292,14 @@ pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
 /// `x.index_add(dim, index, source, alpha)`.
 pub fn index_add(x: &Tensor, dim: i64, index: &Tensor, source: &Tensor, alpha: f64) -> Result<Tensor> {
     let dim = x.dim("index_add", dim)?;
-    ensure!(index.ndim() <= 1, Index, "index_add_(): Index is supposed to be a vector, but got dim: {} with type: {}", index.ndim(), index.dtype().scalar_name());
+    ensure!(
+        index.ndim() <= 1,
+        Index,
+        "index_add_(): Index is supposed to be a vector, but got dim: {} with type: {} and size: {:?}",
+        index.ndim(),
+        index.dtype().scalar_name(),
+        index.shape()
+    );
     ensure!(
         matches!(index.dtype(), DType::I64 | DType::I32),
         Runtime,

@@ -77,7 +77,8 @@ fn second_derivative_through_index_select() {
     let x = f(&[1., 2., 3.], &[3]);
     x.set_requires_grad(true).unwrap();
     let y = index_select(&x, 0, &i(&[1, 1, 2], &[3])).unwrap();
-    let y = sum(&crate::elementwise::mul(&y, &crate::elementwise::mul(&y, &y).unwrap()).unwrap(), &[], false, None).unwrap();
+    let y = sum(&crate::elementwise::mul(&y, &crate::elementwise::mul(&y, &y).unwrap()).unwrap(), &[], false, None)
+        .unwrap();
     let g = grad(&[y], &[x.clone()], &[], true, true, false).unwrap()[0].clone().unwrap();
     assert_eq!(values(&g), [0., 24., 27.]);
     let g2 = grad(&[sum(&g, &[], false, None).unwrap()], &[x], &[], false, false, false).unwrap()[0].clone().unwrap();

@@ -1,11 +1,14 @@
 //! layer_norm and rms_norm: `(x - mean) / sqrt(var + eps) * weight + bias` over the trailing dimensions; rms_norm has no
 //! mean and no bias. Statistics are two-pass (Ba et al. 2016; Zhang and Sennrich 2019).
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 use crate::autograd::Ctx;
 use crate::elementwise::{add, mul, scale, sub};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, Tensors, apply_all};
 use crate::tensor::{Meta, Tensor};
 use crate::{reduce, unary};
-use rsnn_core::{DType, Dims, Result, bail, dispatch, ensure};
+use rsnn_core::{DType, Device, Dims, Result, dispatch, ensure};
 use rsnn_cpu::rows::norm::{self, NormArgs, NormBackwardArgs};
 use std::sync::Arc;
 
@@ -93,11 +96,9 @@ impl Op for Norm {
         });
         Ok(())
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        if self.rms {
-            bail!(NotImplemented, "rms_norm: no kernel for device gpu; move the inputs with .cpu()");
-        }
-        crate::gpu::layer_norm(self.sizes(&call.ins[0]), self.weight, self.bias, self.eps, call)
+        gpu::forward(self.sizes(&call.ins[0]), self.weight, self.bias, self.eps, call)
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let n = cx.num_inputs();
@@ -169,14 +170,12 @@ impl Op for NormBackward {
         });
         Ok(())
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        if self.rms {
-            bail!(NotImplemented, "rms_norm: no gradient kernel for device gpu");
-        }
         let x = &call.ins[1];
         let cols: usize = x.shape()[x.ndim() - self.dims..].iter().product();
         let rows = x.shape()[..x.ndim() - self.dims].iter().product();
-        crate::gpu::layer_norm_backward((rows, cols), self.weight, self.bias, call)
+        gpu::backward((rows, cols), self.weight, self.bias, call)
     }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.name())
@@ -213,6 +212,10 @@ fn run(op: Norm, x: &Tensor, w: Option<&Tensor>, b: Option<&Tensor>) -> Result<T
     let mut ins = vec![x.clone()];
     ins.extend(w.cloned());
     ins.extend(b.cloned());
+    // rms_norm has no kernel of its own on the GPU.
+    if op.rms && x.device() != Device::Cpu {
+        return Ok(op.meaning(&ins)?.swap_remove(0));
+    }
     let mut out = apply_all(Arc::new(op), &ins)?;
     Ok(out.swap_remove(0))
 }

@@ -15,7 +15,9 @@ use smallvec::smallvec;
 /// Whether an in-place write of `values` into `x` enters the graph.
 pub(crate) fn is_recorded(x: &Tensor, values: &Tensor) -> bool {
     crate::autograd::is_enabled()
-        && (x.requires_grad() || values.requires_grad() || x.autograd().base.as_ref().is_some_and(Tensor::requires_grad))
+        && (x.requires_grad()
+            || values.requires_grad()
+            || x.autograd().base.as_ref().is_some_and(Tensor::requires_grad))
 }
 
 /// Inputs: self, mask, value (0-d, dtype of self).
@@ -26,7 +28,7 @@ impl Op for MaskedFill {
         "masked_fill"
     }
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
-        let shape = broadcast_shapes(ins[0].shape(), ins[1].shape())?;
+        let shape = broadcast_shapes(ins[1].shape(), ins[0].shape())?;
         Ok(smallvec![Meta { shape, dtype: ins[0].dtype(), device: ins[0].device() }])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
@@ -78,7 +80,7 @@ fn check_fill(mask: &Tensor, value: &Tensor) -> Result<()> {
         mask.dtype() == DType::Bool,
         Runtime,
         "masked_fill_ only supports boolean masks, but got mask with dtype {}",
-        mask.dtype().name()
+        crate::index::cpp_name(mask.dtype())
     );
     Ok(())
 }
@@ -136,13 +138,15 @@ pub(crate) fn nonzero_flat(x: &Tensor) -> Result<Tensor> {
         let out = Tensor::empty(&[total], DType::I64, Device::Cpu)?;
         let to = SendPtr(out.ptr::<i64>());
         pool::for_each_chunk(chunks, |c| {
-            let mut at = counts[c];
+            let (mut at, end) = (counts[c], counts.get(c + 1).copied().unwrap_or(total));
             for i in pool::range(data.len(), chunks, c) {
-                if data[i] != zero {
-                    // SAFETY: the counts of the first pass give every chunk its own range.
-                    unsafe { *to.get().add(at) = i as i64 };
-                    at += 1;
+                if at == end {
+                    break;
                 }
+                // Written whatever the element is: the next hit overwrites a miss, and no branch is mispredicted.
+                // SAFETY: the counts of the first pass give every chunk its own range, and `at` is below its end.
+                unsafe { *to.get().add(at) = i as i64 };
+                at += usize::from(data[i] != zero);
             }
         });
         Ok(out)
@@ -158,8 +162,10 @@ pub(crate) fn nonzero_columns(x: &Tensor) -> Result<Vec<Tensor>> {
             columns.push(flat.clone());
             break;
         }
-        let (rest, column) =
-            (Tensor::empty(flat.shape(), DType::I64, Device::Cpu)?, Tensor::empty(flat.shape(), DType::I64, Device::Cpu)?);
+        let (rest, column) = (
+            Tensor::empty(flat.shape(), DType::I64, Device::Cpu)?,
+            Tensor::empty(flat.shape(), DType::I64, Device::Cpu)?,
+        );
         let parts = rest.as_mut_slice::<i64>().iter_mut().zip(column.as_mut_slice::<i64>());
         for (&i, (r, c)) in flat.as_slice::<i64>().iter().zip(parts) {
             (*r, *c) = (i / size as i64, i % size as i64);
@@ -189,7 +195,7 @@ pub fn nonzero_tuple(x: &Tensor) -> Result<Vec<Tensor>> {
 /// `x.masked_select(mask)`: the chosen elements of the broadcast tensor, in order.
 pub fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     ensure!(mask.dtype() == DType::Bool, Runtime, "masked_select: expected BoolTensor for mask");
-    let shape = broadcast_shapes(x.shape(), mask.shape())?;
+    let shape = broadcast_shapes(mask.shape(), x.shape())?;
     let wide = |t: &Tensor| if t.shape() == shape.as_slice() { Ok(t.clone()) } else { view::expand(t, &shape) };
     let (x, picked) = (wide(x)?, nonzero_flat(&wide(mask)?)?);
     index_select(&view::reshape(&x, &[x.numel()])?, 0, &picked)
@@ -210,7 +216,7 @@ pub fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tens
         "masked_scatter_ only supports boolean masks, but got mask with dtype {}",
         mask.dtype().scalar_name()
     );
-    let shape = broadcast_shapes(x.shape(), mask.shape())?;
+    let shape = broadcast_shapes(mask.shape(), x.shape())?;
     let wide = |t: &Tensor| if t.shape() == shape.as_slice() { Ok(t.clone()) } else { view::expand(t, &shape) };
     let (x, places) = (wide(x)?, nonzero_flat(&wide(mask)?)?);
     let n = places.numel();

@@ -1,4 +1,7 @@
 //! Matrix products. `bmm` over broadcast batches is the primitive; matmul, mm, mv, dot are shapes of it.
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 use crate::autograd::Ctx;
 use crate::elementwise::common;
 use crate::op::{CpuCall, Grads, Metas, Op, apply};
@@ -37,8 +40,9 @@ impl Op for Matmul {
             _ => integer(call),
         }
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::matmul(call)
+        gpu::run(call)
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None, None]) };

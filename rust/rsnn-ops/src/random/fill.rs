@@ -1,64 +1,46 @@
-//! In-place fills. Elements are drawn in logical order, whatever the layout.
+//! In-place fills, in the order of memory as torch draws them.
 use super::{Generator, Handle, with};
 use crate::tensor::Tensor;
-use rsnn_core::{DType, Device, Element, Result, bail, bf16, broadcast_shapes, dispatch, ensure, f16};
+use crate::view::View;
+use rsnn_core::{DType, Device, Element, Result, bail, broadcast_shapes, dispatch, ensure};
 
-/// Draws into a contiguous buffer and moves the values into `x`.
+/// Dimensions from the largest stride to the smallest: the order in which torch walks a tensor when it fills it.
+fn memory_order(x: &Tensor) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..x.ndim()).collect();
+    order.sort_by_key(|&d| std::cmp::Reverse(x.strides()[d].unsigned_abs()));
+    order
+}
+
+fn permuted(x: &Tensor, order: &[usize]) -> Tensor {
+    x.alias(View::Permute(order.to_vec()).layout(x.layout()))
+}
+
+/// Draws into `x` in the order of its memory, through a contiguous buffer where there are gaps.
 fn fill_with(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
     crate::autograd::check_inplace(x)?;
     let tracked = x.requires_grad() || x.autograd().base.as_ref().is_some_and(Tensor::requires_grad);
-    if crate::autograd::is_enabled() && tracked {
-        let value = Tensor::empty(x.shape(), x.dtype(), Device::Cpu)?;
-        f(&value)?;
-        return crate::autograd::assign(x, &crate::device::to(&value, x.device())?);
-    }
-    if x.is_contiguous() && x.device() == Device::Cpu {
-        f(&x.detach())?;
+    let tracked = tracked && crate::autograd::is_enabled();
+    let target = if tracked { Tensor::empty(x.shape(), x.dtype(), x.device())? } else { x.detach() };
+    let walked = permuted(&target, &memory_order(&target));
+    if walked.is_contiguous() && x.device() == Device::Cpu {
+        f(&walked)?;
     } else {
-        let value = Tensor::empty(x.shape(), x.dtype(), Device::Cpu)?;
+        let value = Tensor::empty(walked.shape(), x.dtype(), Device::Cpu)?;
         f(&value)?;
-        crate::copy::copy_into(&crate::device::to_device(&value, x.device())?, x)?;
+        crate::copy::copy_into(&crate::device::to_device(&value, x.device())?, &walked)?;
+    }
+    if tracked {
+        return crate::autograd::assign(x, &target);
     }
     x.storage().bump_version();
     Ok(())
 }
 
-/// A half type with torch's own way of drawing: digits of its precision, arithmetic rounded as C++ rounds it.
-trait HalfDraw: Element {
-    const DIGITS: u32;
-    fn of(x: f32) -> Self;
-    fn f32(self) -> f32;
-    fn unit(g: &mut Generator) -> f32 {
-        (g.random() & ((1 << Self::DIGITS) - 1)) as f32 / (1u32 << Self::DIGITS) as f32
-    }
-    fn uniform(g: &mut Generator, from: Self, to: Self) -> Self {
-        let span = Self::of(to.f32() - from.f32()).f32();
-        let value = Self::of(Self::unit(g) * span + from.f32());
-        if value.f32() == to.f32() { from } else { value }
-    }
-}
-impl HalfDraw for f16 {
-    const DIGITS: u32 = 11;
-    fn of(x: f32) -> f16 {
-        f16::from_f32(x)
-    }
-    fn f32(self) -> f32 {
-        self.to_f32()
-    }
-}
-impl HalfDraw for bf16 {
-    const DIGITS: u32 = 8;
-    fn of(x: f32) -> bf16 {
-        bf16::from_f32(x)
-    }
-    fn f32(self) -> f32 {
-        self.to_f32()
-    }
-}
-
-fn uniform_half<T: HalfDraw>(g: &mut Generator, x: &Tensor, from: f64, to: f64) {
-    let (from, to) = (T::from_f64(from), T::from_f64(to));
-    x.as_mut_slice::<T>().iter_mut().for_each(|o| *o = T::uniform(g, from, to));
+/// Draws float32 values and rounds each one to the half type of `x`.
+fn rounded(x: &Tensor, f: impl FnOnce(&mut [f32])) -> Result<()> {
+    let wide = Tensor::empty(x.shape(), DType::F32, Device::Cpu)?;
+    f(wide.as_mut_slice());
+    crate::copy::copy_into(&wide, x)
 }
 
 /// `x.uniform_(from, to)`.
@@ -69,46 +51,27 @@ pub fn uniform_(x: &Tensor, from: f64, to: f64, generator: Option<&Handle>) -> R
         "\"check_uniform_bounds\" not implemented for '{}'",
         x.dtype().scalar_name()
     );
-    ensure!(
-        from <= to,
-        Runtime,
-        "uniform_ expects to return a [from, to) range, but found from={from} > to={to}"
-    );
+    ensure!(from <= to, Runtime, "uniform_ expects to return a [from, to) range, but found from={from} > to={to}");
     fill_with(x, |x| {
-        with(generator, |g| match x.dtype() {
-            DType::F16 => uniform_half::<f16>(g, x, from, to),
-            DType::BF16 => uniform_half::<bf16>(g, x, from, to),
-            DType::F64 => g.uniform(x.as_mut_slice::<f64>(), from, to),
-            _ => g.uniform(x.as_mut_slice::<f32>(), from, to),
-        });
-        Ok(())
+        with(generator, |g| {
+            match x.dtype() {
+                DType::F64 => g.uniform(x.as_mut_slice::<f64>(), from, to),
+                DType::F32 => g.uniform(x.as_mut_slice::<f32>(), from, to),
+                _ => return rounded(x, |out| g.uniform(out, from, to)),
+            }
+            Ok(())
+        })
     })
 }
 
-fn box_muller_half<T: HalfDraw>(block: &mut [T], mean: f64, std: f64) {
-    for j in 0..8 {
-        let u1 = T::of(1.0 - block[j].f32()).f32();
-        let radius = T::of((-2.0 * u1.ln()).sqrt()).f32();
-        let theta = T::from_f64(2.0 * std::f64::consts::PI * f64::from(block[j + 8].f32())).f32();
-        let (mean, std) = (T::from_f64(mean).f32(), T::from_f64(std).f32());
-        let value = |t: f32| T::of(T::of(T::of(radius * T::of(t).f32()).f32() * std).f32() + mean);
-        (block[j], block[j + 8]) = (value(theta.cos()), value(theta.sin()));
-    }
-}
-
-fn normal_half<T: HalfDraw>(g: &mut Generator, x: &Tensor, serial: bool, mean: f64, std: f64) {
-    let out = x.as_mut_slice::<T>();
+/// Half types draw whole blocks of 16, then the last 16 anew; float32 draws a uniform for every element first.
+fn normal_half(g: &mut Generator, out: &mut [f32], mean: f64, std: f64) {
     let n = out.len();
-    if n < 16 || serial {
-        return out.iter_mut().for_each(|o| *o = T::from_f64(g.next_normal(mean, std)));
+    if n < 16 || n.is_multiple_of(16) {
+        return g.normal(out, mean, std);
     }
-    out.iter_mut().for_each(|o| *o = T::of(T::unit(g)));
-    out.chunks_exact_mut(16).for_each(|block| box_muller_half(block, mean, std));
-    if !n.is_multiple_of(16) {
-        let last = &mut out[n - 16..];
-        last.iter_mut().for_each(|o| *o = T::of(T::unit(g)));
-        box_muller_half(last, mean, std);
-    }
+    g.normal(&mut out[..n / 16 * 16], mean, std);
+    g.normal(&mut out[n - 16..], mean, std);
 }
 
 /// `x.normal_(mean, std)`.
@@ -122,15 +85,17 @@ pub fn normal_(x: &Tensor, mean: f64, std: f64, generator: Option<&Handle>) -> R
     );
     let serial = !x.is_contiguous();
     fill_with(x, |x| {
-        with(generator, |g| match (x.dtype(), serial) {
-            (DType::F16, _) => normal_half::<f16>(g, x, serial, mean, std),
-            (DType::BF16, _) => normal_half::<bf16>(g, x, serial, mean, std),
-            (DType::F64, false) => g.normal(x.as_mut_slice::<f64>(), mean, std),
-            (DType::F64, true) => g.normal_serial(x.as_mut_slice::<f64>(), mean, std),
-            (_, false) => g.normal(x.as_mut_slice::<f32>(), mean, std),
-            (_, true) => g.normal_serial(x.as_mut_slice::<f32>(), mean, std),
-        });
-        Ok(())
+        with(generator, |g| {
+            match (x.dtype(), serial) {
+                (DType::F64, false) => g.normal(x.as_mut_slice::<f64>(), mean, std),
+                (DType::F64, true) => g.normal_serial(x.as_mut_slice::<f64>(), mean, std),
+                (DType::F32, false) => g.normal(x.as_mut_slice::<f32>(), mean, std),
+                (DType::F32, true) => g.normal_serial(x.as_mut_slice::<f32>(), mean, std),
+                (_, false) => return rounded(x, |out| normal_half(g, out, mean, std)),
+                (_, true) => return rounded(x, |out| g.normal_serial(out, mean, std)),
+            }
+            Ok(())
+        })
     })
 }
 
@@ -193,6 +158,7 @@ pub fn log_normal_(x: &Tensor, mean: f64, std: f64, generator: Option<&Handle>) 
 
 /// `x.geometric_(p)`.
 pub fn geometric_(x: &Tensor, p: f64, generator: Option<&Handle>) -> Result<()> {
+    ensure!(x.dtype() != DType::Bool, NotImplemented, "\"geometric_cpu\" not implemented for 'Bool'");
     ensure!(p > 0.0 && p < 1.0, Runtime, "geometric_ expects p to be in (0, 1), but got p={p}");
     fill_with(x, |x| {
         dispatch!(all, x.dtype(), T => with(generator, |g| {
@@ -230,7 +196,8 @@ pub fn bernoulli_tensor_(x: &Tensor, p: &Tensor, generator: Option<&Handle>) -> 
         p.shape()
     );
     let p = crate::device::to_device(&p.detach(), Device::Cpu)?;
-    let p = crate::copy::contiguous(&p.alias(crate::view::View::Expand(shape).layout(p.layout())))?;
+    let p = p.alias(View::Expand(shape).layout(p.layout()));
+    let p = crate::copy::contiguous(&permuted(&p, &memory_order(x)))?;
     let p = if p.dtype().is_half() { crate::copy::cast(&p, DType::F32)? } else { p };
     let outside = |v: f64| !(0.0..=1.0).contains(&v);
     let bad = match p.dtype() {
@@ -264,21 +231,6 @@ fn integer_range(dtype: DType) -> (i64, i64) {
     }
 }
 
-fn cpp_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::Bool => "bool",
-        DType::U8 => "unsigned char",
-        DType::I8 => "signed char",
-        DType::I16 => "short",
-        DType::I32 => "int",
-        DType::I64 => "long",
-        DType::F16 => "c10::Half",
-        DType::BF16 => "c10::BFloat16",
-        DType::F32 => "float",
-        DType::F64 => "double",
-    }
-}
-
 /// (2^digits + 1 of a float type or max + 1 of an integer type, whether 64 bits are drawn).
 fn modulus(dtype: DType) -> (u64, bool) {
     match dtype {
@@ -293,6 +245,34 @@ fn modulus(dtype: DType) -> (u64, bool) {
         DType::F32 => ((1 << 24) + 1, false),
         DType::F64 => ((1 << 53) + 1, true),
     }
+}
+
+fn rounded_integer(x: i64, dtype: DType) -> i64 {
+    dispatch!(all, dtype, T => <T as Element>::from_i64(x).to_i64())
+}
+
+/// Distance between neighbours of a float type around `x`.
+fn gap(x: i64, dtype: DType) -> i64 {
+    let digits = match dtype {
+        DType::F16 => 11,
+        DType::BF16 => 8,
+        DType::F32 => 24,
+        _ => 53,
+    };
+    let log2 = x.unsigned_abs().max(1).ilog2();
+    if log2 + 1 > digits { 1 << (log2 + 1 - digits) } else { 1 }
+}
+
+/// `from` moved up to where the float type does not round below it.
+fn raised(from: i64, dtype: DType) -> i64 {
+    let next = rounded_integer(from.saturating_add(1), dtype);
+    if dtype.is_float() && next < from { next + gap(from.saturating_add(1), dtype) } else { from }
+}
+
+/// `to` moved down to where the float type does not round up to it.
+fn lowered(to: i64, dtype: DType) -> i64 {
+    let before = rounded_integer(to - 1, dtype);
+    if dtype.is_float() && before >= to { before - gap(to - 1, dtype) } else { to }
 }
 
 /// `x.random_()`, `x.random_(to)` (with `from` 0) or `x.random_(from, to)`.
@@ -322,10 +302,11 @@ pub fn random_(x: &Tensor, range: Option<(i64, Option<i64>)>, generator: Option<
         },
     };
     if from < low || from > high {
-        bail!(Runtime, "from is out of bounds for {}", cpp_name(dtype));
+        bail!(Runtime, "from is out of bounds for {}", crate::index::cpp_name(dtype));
     }
-    ensure!(last >= low && last <= high, Runtime, "to - 1 is out of bounds for {}", cpp_name(dtype));
+    ensure!(last >= low && last <= high, Runtime, "to - 1 is out of bounds for {}", crate::index::cpp_name(dtype));
     ensure!(from <= last, Runtime, "random_ expects 'from' to be less than 'to', but got from={from} >= to={last}");
+    let (from, last) = (raised(from, dtype), to.map_or(last, |to| lowered(to, dtype) - 1));
     fill_with(x, |x| {
         let span = (last as i128 - from as i128 + 1) as u128;
         dispatch!(all, dtype, T => with(generator, |g| {

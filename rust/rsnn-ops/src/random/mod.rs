@@ -12,8 +12,8 @@ pub use fill::{
 pub use sample::{bernoulli, multinomial, normal, rand, randint, randn, randperm};
 
 use parking_lot::Mutex;
-pub use rsnn_cpu::random::Generator;
 use rsnn_core::{Error, Result};
+pub use rsnn_cpu::random::Generator;
 use std::sync::{Arc, OnceLock};
 
 /// A generator that several owners share.

@@ -20,7 +20,14 @@ pub fn randn(shape: &[usize], dtype: DType, device: Device, generator: Option<&H
 }
 
 /// Integers from `low` up to but without `high`.
-pub fn randint(low: i64, high: i64, shape: &[usize], dtype: DType, device: Device, generator: Option<&Handle>) -> Result<Tensor> {
+pub fn randint(
+    low: i64,
+    high: i64,
+    shape: &[usize],
+    dtype: DType,
+    device: Device,
+    generator: Option<&Handle>,
+) -> Result<Tensor> {
     fresh(shape, dtype, device, |t| super::random_(t, Some((low, Some(high))), generator))
 }
 
@@ -41,7 +48,9 @@ pub fn randperm(n: i64, dtype: DType, device: Device, generator: Option<&Handle>
     if n > limit {
         match dtype.is_float() {
             true => bail!(Runtime, "n cannot be greater than {limit} for {} type.", dtype.scalar_name()),
-            false => bail!(Runtime, "value cannot be converted to type {} without overflow", crate::index::c_name(dtype)),
+            false => {
+                bail!(Runtime, "value cannot be converted to type {} without overflow", crate::index::c_name(dtype))
+            }
         }
     }
     let order = with(generator, |g| g.randperm(n as usize));
@@ -73,14 +82,14 @@ fn check_weights(rows: &Tensor, replacement: bool, n_sample: usize) -> Result<()
     let wide = crate::copy::cast(rows, DType::F64)?;
     let data = wide.as_slice::<f64>();
     let listed = n_sample > 1 && replacement;
-    if data.iter().any(|v| !v.is_finite() || *v < 0.0) {
-        match listed {
-            true => bail!(Runtime, "invalid multinomial distribution (encountering probability entry < 0)"),
-            false => bail!(Runtime, "probability tensor contains either `inf`, `nan` or element < 0"),
-        }
+    if !listed && data.iter().any(|v| !v.is_finite() || *v < 0.0) {
+        bail!(Runtime, "probability tensor contains either `inf`, `nan` or element < 0");
     }
-    if !replacement && n_sample > 1 {
-        return Ok(());
+    if data.iter().any(|v| v.is_nan() || *v < 0.0) {
+        bail!(Runtime, "invalid multinomial distribution (encountering probability entry < 0)");
+    }
+    if data.iter().any(|v| v.is_infinite()) {
+        bail!(Runtime, "invalid multinomial distribution (encountering probability entry = infinity or NaN)");
     }
     let empty = width > 0 && data.chunks_exact(width).any(|row| row.iter().sum::<f64>() <= 0.0);
     ensure!(!empty, Runtime, "invalid multinomial distribution (sum of probabilities <= 0)");

@@ -16,16 +16,24 @@ fn seed_zero_gives_torchs_numbers() {
     let y = rand(&[3], DType::F32, Device::Cpu, Some(&g)).unwrap();
     assert_eq!(y.as_slice::<f32>(), [0.49625658988952637, 0.7682217955589294, 0.08847743272781372]);
     let y = randperm(5, DType::I64, Device::Cpu, Some(&generator())).unwrap();
-    assert_eq!(y.as_slice::<i64>(), [4, 1, 2, 0, 3]);
+    assert_eq!(y.as_slice::<i64>(), [4, 0, 1, 3, 2]);
 }
 
 #[test]
-fn fills_follow_logical_order() {
+fn fills_follow_memory() {
     let x = Tensor::empty(&[2, 3], DType::F64, Device::Cpu).unwrap();
     let t = crate::view::transpose(&x, 0, 1).unwrap();
     uniform_(&t, 0.0, 1.0, Some(&generator())).unwrap();
-    let plain = rand(&[3, 2], DType::F64, Device::Cpu, Some(&generator())).unwrap();
-    assert_eq!(crate::copy::contiguous(&t).unwrap().as_slice::<f64>(), plain.as_slice::<f64>());
+    let plain = rand(&[2, 3], DType::F64, Device::Cpu, Some(&generator())).unwrap();
+    assert_eq!(x.as_slice::<f64>(), plain.as_slice::<f64>());
+}
+
+#[test]
+fn half_types_round_float32_draws() {
+    let half = rand(&[20], DType::F16, Device::Cpu, Some(&generator())).unwrap();
+    let single = rand(&[20], DType::F32, Device::Cpu, Some(&generator())).unwrap();
+    let rounded = crate::copy::cast(&single, DType::F16).unwrap();
+    assert_eq!(half.as_slice::<rsnn_core::f16>(), rounded.as_slice::<rsnn_core::f16>());
 }
 
 #[test]

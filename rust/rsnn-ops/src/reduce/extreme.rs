@@ -46,6 +46,11 @@ impl Op for Extreme {
         });
         Ok(())
     }
+    #[cfg(feature = "gpu")]
+    fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
+        use super::gpu::{Reduction, run};
+        run(if self.largest { Reduction::Amax } else { Reduction::Amin }, &self.plan, call)
+    }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None]) };
         let x = cx.input(0)?;

@@ -1,5 +1,7 @@
 //! Reductions over dimensions: the plan they share, and sum and mean. Each other kind has its file.
 mod extreme;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod logic;
 mod norm;
 mod prod;
@@ -127,8 +129,9 @@ impl Op for Sum {
         }
         Ok(())
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::sum(&self.plan, call)
+        gpu::run(gpu::Reduction::Sum, &self.plan, call)
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None]) };

@@ -102,11 +102,10 @@ fn refuse_empty(x: &Tensor, p: f64, dims: &[i64]) -> Result<()> {
 
 /// `sum(|x|^p)^(1/p)`; a sum of zero has slope zero.
 fn general(x: &Tensor, p: f64, dims: &[i64], keepdim: bool) -> Result<Tensor> {
-    let number = |v: f64| Tensor::number(v, DType::F64);
-    let total = sum(&pow(&apply_named("abs", x)?, &number(p)?)?, dims, keepdim, None)?;
-    let zero = apply(Binary::Eq, &[total.clone(), number(0.0)?])?;
+    let total = sum(&pow(&apply_named("abs", x)?, &full(x, p)?)?, dims, keepdim, None)?;
+    let zero = apply(Binary::Eq, &[total.clone(), full(x, 0.0)?])?;
     let safe = where_(&zero, &full(&total, 1.0)?, &total)?;
-    where_(&zero, &full(&total, if p > 0.0 { 0.0 } else { f64::INFINITY })?, &pow(&safe, &number(1.0 / p)?)?)
+    where_(&zero, &full(&total, if p > 0.0 { 0.0 } else { f64::INFINITY })?, &pow(&safe, &full(x, 1.0 / p)?)?)
 }
 
 struct LogSumExp {

@@ -1,4 +1,7 @@
 //! `where`: elements of one tensor or another by a condition.
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 use crate::autograd::Ctx;
 use crate::elementwise::common;
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
@@ -38,8 +41,9 @@ impl Op for Where {
         });
         Ok(())
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::where_(call)
+        gpu::run(call)
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None, None, None]) };

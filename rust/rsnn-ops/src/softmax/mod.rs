@@ -1,4 +1,7 @@
 //! softmax and log_softmax over one dimension. `softmax(x)_i = exp(x_i - m) / sum_j exp(x_j - m)`, `m` the largest element.
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+
 use crate::autograd::Ctx;
 use crate::elementwise::{div, sub};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, Tensors, apply};
@@ -40,8 +43,9 @@ impl Op for Softmax {
         });
         Ok(())
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::softmax(self.log, call)
+        gpu::forward(self.log, call)
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None]) };
@@ -91,8 +95,9 @@ impl Op for SoftmaxBackward {
         });
         Ok(())
     }
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::softmax_backward(self.log, call)
+        gpu::backward(self.log, call)
     }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.name())

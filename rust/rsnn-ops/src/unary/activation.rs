@@ -24,7 +24,7 @@ pub(super) static ACTIVATIONS: &[Row] = &[
                 if (s < T::ZERO) | (s > T::ONE) { T::NAN } else { d }
             } else if (s < p[0]) | (s > T::ONE - p[0]) { T::ZERO } else { d }
         }, Some(logit_grad)),
-    row!("log_sigmoid", |x, p| (if x < T::ZERO { x } else { x - x }) - (-x.abs()).exp().log1p(), X,
+    row!("log_sigmoid", |x, p| (if x > T::ZERO { T::ZERO } else { x }) - (-x.abs()).exp().log1p(), X,
         |s, g, p| g * (-s).sigmoid(), Some(|x, g, _| mul(g, &apply_named("sigmoid", &neg(x)?)?)),
         Ints::Refuse("log_sigmoid_cpu")),
     row!("gelu", |x, p| x.gelu(), X, |s, g, p| g * s.gelu_grad(), Some(gelu_grad), Ints::Refuse("GeluKernelImpl")),
@@ -71,7 +71,7 @@ pub(super) static ACTIVATIONS: &[Row] = &[
         Ints::Refuse("hardshrink_cpu")),
     row!("softshrink", |x, p| if x > p[0] { x - p[0] } else if x < -p[0] { x + p[0] } else { x * T::ZERO }, X,
         |s, g, p| if (s >= -p[0]) & (s <= p[0]) { T::ZERO } else { g }, Some(shrink_grad),
-        Ints::Refuse("softshrink_cpu")),
+        Ints::Refuse("softshrink_check")),
     // p: threshold, value.
     row!("threshold", |x, p| if x <= p[0] { p[1] } else { x }, X, |s, g, p| if s <= p[0] { T::ZERO } else { g },
         Some(|x, g, p| {

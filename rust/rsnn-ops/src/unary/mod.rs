@@ -1,6 +1,8 @@
 //! One-input elementwise ops as a table (`table.rs`): name, f, fused gradient, gradient in differentiable ops.
 mod activation;
 mod clamp;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod predicate;
 mod special;
 mod table;
@@ -138,8 +140,9 @@ impl Op for Unary {
         Ok(())
     }
 
+    #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        crate::gpu::unary(self.row.name, call)
+        gpu::forward(self.row.name, self.params, call)
     }
 
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
@@ -152,7 +155,7 @@ impl Op for Unary {
             Needs::Y => cx.output(0)?,
             Needs::Nothing => g.clone(),
         };
-        if autograd::is_enabled() || g.device() != Device::Cpu {
+        if autograd::is_enabled() || !has_slope(self.row, g.device()) {
             return Ok(smallvec::smallvec![Some(grad(&saved, g, self.params)?)]);
         }
         let out = Tensor::empty(g.shape(), g.dtype(), g.device())?;
@@ -204,9 +207,22 @@ impl Op for SlopeOf {
         }
         Ok(())
     }
+    #[cfg(feature = "gpu")]
+    fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
+        gpu::backward(self.row.name, self.params, call)
+    }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.row.name)
     }
+}
+
+/// Whether the gradient of `row` has a kernel on `device`.
+fn has_slope(row: &Row, device: Device) -> bool {
+    #[cfg(feature = "gpu")]
+    let on_gpu = gpu::has_slope(row.name);
+    #[cfg(not(feature = "gpu"))]
+    let on_gpu = false;
+    device == Device::Cpu || on_gpu
 }
 
 /// Every row of the table.

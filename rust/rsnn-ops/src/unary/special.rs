@@ -95,11 +95,11 @@ pub(super) fn polygamma(n: u32, x: f64) -> f64 {
     if n == 0 {
         return digamma(x);
     }
-    if x <= 0.0 && x == x.trunc() {
-        return f64::INFINITY;
-    }
     let factorial: f64 = (1..=n).map(f64::from).product();
     let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+    if x <= 0.0 && x == x.trunc() {
+        return sign * f64::INFINITY;
+    }
     sign * factorial * hurwitz(n + 1, x)
 }
 

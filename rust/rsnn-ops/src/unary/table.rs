@@ -96,9 +96,9 @@ const KEEP: fn(i64, Params) -> i64 = |x, _| x;
 
 pub(super) static MATH: &[Row] = &[
     row!("neg", |x, p| -x, Nothing, |s, g, p| -g, Some(|_, g, _| neg(g)), Ints::Keep("neg", |x, _| x.wrapping_neg())),
-    row!("abs", |x, p| x.abs(), X, |s, g, p| if s > T::ZERO { g } else if s < T::ZERO { -g } else { g * s },
+    row!("abs", |x, p| x.abs(), X, |s, g, p| if s > T::ZERO { g } else if s < T::ZERO { -g } else { T::ZERO },
         Some(|x, g, _| mul(g, &apply_named("sign", x)?)), Ints::Keep("abs_cpu", |x, _| x.wrapping_abs())),
-    row!("sign", |x, p| if x > T::ZERO { T::ONE } else if x < T::ZERO { -T::ONE } else { x }, Nothing, |s, g, p| g, None,
+    row!("sign", |x, p| if x > T::ZERO { T::ONE } else if x < T::ZERO { -T::ONE } else { T::ZERO }, Nothing, |s, g, p| g, None,
         Ints::Keep("", |x, _| x.signum())),
     row!("exp", |x, p| x.exp(), Y, |s, g, p| g * s, Some(|y, g, _| mul(g, y))),
     row!("exp2", |x, p| via(x, f64::exp2), Y, |s, g, p| g * s * T::from_f64(LN_2),

@@ -74,7 +74,18 @@ fn interleave_index(repeats: In) -> Out {
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     functions!(
-        m, cat, stack, split, split_with_sizes, chunk, unbind, flip, roll, repeat, tile, repeat_interleave,
+        m,
+        cat,
+        stack,
+        split,
+        split_with_sizes,
+        chunk,
+        unbind,
+        flip,
+        roll,
+        repeat,
+        tile,
+        repeat_interleave,
         interleave_index,
     );
     Ok(())

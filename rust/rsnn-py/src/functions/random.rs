@@ -25,10 +25,9 @@ fn seed_of(seed: &Bound<'_, PyAny>) -> PyResult<u64> {
         Err(_) if seed.is_instance_of::<pyo3::types::PyInt>() => {
             Err(PyValueError::new_err("Overflow when unpacking long long"))
         }
-        Err(_) => Err(PyRuntimeError::new_err(format!(
-            "manual_seed expected a long, but got {}",
-            seed.get_type().name()?
-        ))),
+        Err(_) => {
+            Err(PyRuntimeError::new_err(format!("manual_seed expected a long, but got {}", seed.get_type().name()?)))
+        }
     }
 }
 
@@ -209,8 +208,25 @@ fn dropout_mask(shape: Vec<i64>, p: f64, dtype: PyDType, device: Option<&Bound<'
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Generator>()?;
     functions!(
-        m, default_generator, rand, randn, randint, randperm, normal, bernoulli, multinomial, bernoulli_, uniform_,
-        normal_, exponential_, cauchy_, log_normal_, geometric_, random_, dropout, dropout_mask,
+        m,
+        default_generator,
+        rand,
+        randn,
+        randint,
+        randperm,
+        normal,
+        bernoulli,
+        multinomial,
+        bernoulli_,
+        uniform_,
+        normal_,
+        exponential_,
+        cauchy_,
+        log_normal_,
+        geometric_,
+        random_,
+        dropout,
+        dropout_mask,
     );
     Ok(())
 }
