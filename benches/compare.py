@@ -1,7 +1,7 @@
 """Time rsnn beside torch, in turns within one run, and append JSON rows to benches/results/.
 
-Run `python benches/compare.py [name ...]`; needs torch. Each library runs in a process of its own; torch runs with one
-thread and with all, and its better result counts. Ratios above 1 mean that rsnn is faster.
+Run `python benches/compare.py [name ...]`; without torch it times rsnn alone. Each library runs in a process of its own;
+torch runs with one thread and with all, and its better result counts. Ratios above 1 mean that rsnn is faster.
 """
 
 from __future__ import annotations
@@ -216,14 +216,16 @@ class Process:
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
 
     def ask(self, case: str, block: float) -> dict:
-        self.process.stdin.write(json.dumps({"case": case, "block": block}) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        try:
+            self.process.stdin.write(json.dumps({"case": case, "block": block}) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         return json.loads(line) if line else {"error": "the process ended"}
 
     def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()  # closes its stdin, which ends it
 
 
 # --- the comparison
@@ -278,7 +280,7 @@ def _fresh(code: str, repeats: int) -> list[float]:
     return values
 
 
-def start_up_rows(repeats: int) -> list[dict]:
+def start_up_rows(libraries: list[str], repeats: int) -> list[dict]:
     """Measure import time, and memory after a first training step, in fresh processes."""
     imports = "import time; t = time.perf_counter(); import {lib}; print(time.perf_counter() - t)"
     memory = (
@@ -290,7 +292,7 @@ def start_up_rows(repeats: int) -> list[dict]:
     rows = []
     for case, unit, code in (("import time", "seconds", imports), ("memory after one step", "MB", memory)):
         row: dict = {"case": case, "unit": unit, "results": {}}
-        for lib in ("rsnn", "torch"):
+        for lib in libraries:
             try:
                 row["results"][lib] = _summary(_fresh(code.format(lib=lib), repeats))
             except RuntimeError as error:
@@ -301,8 +303,8 @@ def start_up_rows(repeats: int) -> list[dict]:
     return rows
 
 
-def size_row() -> dict:
-    """Measure what is installed, and the wheels where they lie in target/wheels."""
+def size_row(wheel: Path | None) -> dict:
+    """Measure what is installed, and the wheel: the one given, or else the newest in dist/ and target/wheels/."""
 
     def folder(name: str) -> float | None:
         spec = importlib.util.find_spec(name)
@@ -317,10 +319,11 @@ def size_row() -> dict:
         size = folder(name)
         if size:
             row["results"][name] = {"median": size}
-    wheels = sorted((ROOT / "target" / "wheels").glob("*.whl"), key=lambda p: p.stat().st_mtime)
-    if wheels:
-        row["results"]["rsnn wheel"] = {"median": wheels[-1].stat().st_size / 1e6, "file": wheels[-1].name}
-    if len(row["results"]) >= 2 and {"rsnn", "torch"} <= set(row["results"]):
+    built = [p for part in ("dist", "target/wheels") for p in (ROOT / part).glob("rsnn-*.whl")]
+    wheel = wheel or max(built, key=lambda p: p.stat().st_mtime, default=None)
+    if wheel:
+        row["results"]["rsnn wheel"] = {"median": wheel.stat().st_size / 1e6, "file": wheel.name}
+    if {"rsnn", "torch"} <= set(row["results"]):
         row["ratio"] = row["results"]["torch"]["median"] / row["results"]["rsnn"]["median"]
     return row
 
@@ -346,6 +349,7 @@ def machine() -> dict:
         "cores": len(affinity(0)) if affinity else os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
+        "rsnn": _version("rsnn"),
         "torch": _version("torch"),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     }
@@ -361,13 +365,18 @@ def _version(name: str) -> str | None:
 
 
 def _show(row: dict) -> str:
-    if "ratio" not in row:
-        return f"{row['case']:<56} {row.get('errors', row['results'])}"
-    best = row.get("best", {"rsnn": "rsnn", "torch": "torch"})
     factor, unit = {"seconds": (1e6, "us"), "MB": (1, "MB")}[row["unit"]]
-    ours, theirs = (row["results"][best[name]]["median"] * factor for name in ("rsnn", "torch"))
-    spread = "  ({:.2f} to {:.2f})".format(*row["ratio_spread"]) if "ratio_spread" in row else ""
-    return f"{row['case']:<56} {ours:12.2f} {theirs:12.2f} {unit}  {row['ratio']:6.2f}x{spread}"
+    if "ratio" in row:
+        best = row.get("best", {"rsnn": "rsnn", "torch": "torch"})
+        ours, theirs = (row["results"][best[name]]["median"] * factor for name in ("rsnn", "torch"))
+        spread = "  ({:.2f} to {:.2f})".format(*row["ratio_spread"]) if "ratio_spread" in row else ""
+        text = f"{ours:12.2f} {theirs:12.2f} {unit}  {row['ratio']:6.2f}x{spread}"
+    else:
+        text = ", ".join(f"{label} {r['median'] * factor:.2f} {unit}" for label, r in row["results"].items())
+    notes = [f"{label}: {error}" for label, error in row.get("errors", {}).items()]
+    if "rsnn wheel" in row["results"]:
+        notes.append(f"wheel {row['results']['rsnn wheel']['median']:.2f} MB")
+    return f"{row['case']:<56} {'; '.join([text, *notes])}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -376,13 +385,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--block", type=float, default=0.05, help="seconds per measurement")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "compare.jsonl")
+    parser.add_argument("--wheel", type=Path, help="wheel to weigh in the row of sizes")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.worker:
         worker(options.worker[0], int(options.worker[1]))
         return
+    if importlib.util.find_spec("rsnn") is None:
+        sys.exit("compare.py: rsnn is not installed. Run: make wheel, then .venv/bin/python benches/compare.py")
+    libraries = ["rsnn", "torch"]
     if importlib.util.find_spec("torch") is None:
-        sys.exit("compare.py measures against torch. Run: pip install torch")
+        libraries = ["rsnn"]
+        print("torch is not installed: the rows hold rsnn's times only. To compare, run: pip install torch")
     where = machine()
     cores = where["cores"]
 
@@ -402,17 +416,18 @@ def main(argv: list[str] | None = None) -> None:
             file.write(json.dumps({**row, **where}) + "\n")
             file.flush()
 
-        processes = [Process("rsnn", cores), *(Process("torch", n) for n in counts)]
-        for case in CASES:
-            if chosen(case):
+        cases = [case for case in CASES if chosen(case)]
+        if cases:
+            processes = [Process("rsnn", cores)]
+            processes += [Process(lib, n) for lib in libraries[1:] for n in counts]
+            for case in cases:
                 keep(compare(case, processes, options.rounds, options.block))
-        for process in processes:
-            process.close()
-        if chosen("import time") or chosen("memory"):
-            for row in start_up_rows(5):
-                keep(row)
+            for process in processes:
+                process.close()
+        for row in start_up_rows(libraries, 5) if chosen("import time") or chosen("memory after one step") else []:
+            keep(row)
         if chosen("size on disk"):
-            keep(size_row())
+            keep(size_row(options.wheel))
     timed = [row["ratio"] for row in rows if "ratio_spread" in row]
     if timed:
         slower = sum(ratio < 1 for ratio in timed)

@@ -320,6 +320,10 @@ def fmin(input, other, *, out=None):
 
 def ldexp(input, other, *, out=None):
     """Return `input * 2^other`."""
+    if not isinstance(other, Tensor):
+        return _out(_C.mul(input, 2.0**other), out)
+    if input.is_floating_point() and not other.is_floating_point():
+        other = _C.to_dtype(other, input.dtype)
     return _out(_C.mul(input, _C.binary("pow", 2.0, other)), out)
 
 

@@ -26,7 +26,7 @@ def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None,
     return _finish(t, None, requires_grad, out)
 
 
-def randint(low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False):
     """Draw integers from [low, high)."""
     if size is None:
         low, high, size = 0, low, high

@@ -1,6 +1,7 @@
 """Puts torch's methods on the native Tensor class: functions that take the tensor first, and their in-place forms."""
 
 import copy as _copy
+from collections import OrderedDict
 
 from . import _creation, _linalg, _pointwise, _random, _reduction, _shape
 from . import _rsnn as _C
@@ -33,17 +34,22 @@ _METHODS = {
 }
 
 # In-place forms: the function's value is assigned to the tensor, with history.
+# Backward may read what the tensor held before, so a recorded call computes from a copy.
 _IN_PLACE = """absolute negative sgn arcsin arccos arctan arcsinh arccosh arctanh fix abs neg sign exp exp2 expm1 log log2
     log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh asinh acosh atanh erf erfc erfinv sigmoid
     tanh floor ceil trunc frac relu deg2rad rad2deg lgamma digamma logical_not bitwise_not logical_and logical_or logical_xor arctan2
     eq ne lt le gt ge not_equal less less_equal greater greater_equal float_power clamp clip clamp_min clamp_max round
     logit nan_to_num addcmul addcdiv lerp copysign hypot xlogy ldexp pow cumsum cumprod addmm addmv addr baddbmm addbmm
-    squeeze_copy tril triu""".split()  # fmt: skip
+    squeeze_copy tril triu sinc heaviside""".split()  # fmt: skip
+
+
+def _before(t):
+    return _C.clone(t) if _C.is_grad_enabled() and t.requires_grad and not t.is_leaf else t
 
 
 def _in_place(name, f):
     def g(self, *args, **kwargs):
-        return _C.assign(self, f(self, *args, **kwargs))
+        return _C.assign(self, f(_before(self), *args, **kwargs))
 
     g.__name__ = g.__qualname__ = name
     g.__doc__ = f"In-place version of `{f.__name__}`."
@@ -87,14 +93,20 @@ def div_(self, other, *, rounding_mode=None):
     """In-place version of `div`."""
     if rounding_mode is None:
         return _C.binary_("div", self, other)
-    return _C.assign(self, _pointwise.div(self, other, rounding_mode=rounding_mode))
+    return _C.assign(self, _pointwise.div(_before(self), other, rounding_mode=rounding_mode))
 
 
 Tensor.divide_ = div_
 Tensor.__invert__ = _pointwise.bitwise_not
 for _name in ("scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "masked_fill",
-              "masked_scatter", "index_put"):  # fmt: skip
-    setattr(Tensor, _name + "_", _in_place(_name + "_", getattr(_shape, _name)))
+              "masked_scatter", "index_put", "put"):  # fmt: skip
+    setattr(Tensor, _name + "_", _in_place(_name + "_", getattr(_shape if _name != "put" else _C, _name)))
+
+
+@_method
+def put(self, index, source, accumulate=False):
+    """Return a copy whose elements at flat positions are those of `source`."""
+    return _C.put(self, index, source, accumulate)
 
 
 @_method
@@ -155,6 +167,15 @@ def __repr__(self, *, tensor_contents=None):
 @_method
 def __format__(self, spec):
     return format(self.item(), spec) if self.ndim == 0 and self.__class__ is Tensor else object.__format__(self, spec)
+
+
+@_method
+def __copy__(self):
+    cls, data = self.__class__, self.detach()
+    new = data if cls is Tensor else Tensor._make_subclass(cls, data, False)
+    new.requires_grad_(self.requires_grad)
+    new.__dict__.update(self.__dict__)
+    return new
 
 
 @_method
@@ -231,7 +252,7 @@ class _Handle(_RemovableHandle):
     """Handle of a native hook."""
 
     def __init__(self, tensor, hook_id):
-        super().__init__({})
+        super().__init__(OrderedDict())
         self._target, self._hook_id = tensor, hook_id
 
     def remove(self):
@@ -542,13 +563,16 @@ def fill_(self, value):
         if value.requires_grad:
             return _C.copy_(self, value)
         value = value.item()
+    if _C.is_grad_enabled() and self.requires_grad:
+        # The history goes on, with zero gradient.
+        return _C.assign(self, _C.masked_fill(self, _C.tensor(True, None), _C.tensor(value, None)))
     return _C.fill_(self, float(value))
 
 
 @_method
 def zero_(self):
     """Set every element to zero."""
-    return _C.fill_(self, 0.0)
+    return self.fill_(0.0)
 
 
 @_method

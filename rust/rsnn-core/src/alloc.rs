@@ -150,7 +150,7 @@ pub fn empty_cache() {
         let blocks = std::mem::take(&mut *bin.lock());
         let class = BINS.iter().position(|b| std::ptr::eq(b, bin)).unwrap_or(0);
         let (log, quarter) = (class / 4, class % 4);
-        let rounded = (1usize << log) + quarter * (1usize << log) / 4;
+        let rounded = (1usize << log) + quarter * ((1usize << log) / 4);
         for p in blocks {
             CACHED.fetch_sub(rounded, Relaxed);
             give_back(p as *mut u8, rounded);
@@ -179,7 +179,7 @@ mod tests {
             let (c, rounded) = plan(bytes);
             assert!(rounded >= bytes && (bytes <= SMALL || rounded <= bytes + bytes / 4 + ALIGN), "{bytes} {rounded}");
             let (log, quarter) = (c / 4, c % 4);
-            assert_eq!(rounded, (1usize << log) + quarter * (1usize << log) / 4);
+            assert_eq!(rounded, (1usize << log) + quarter * ((1usize << log) / 4));
             assert_eq!(plan(rounded), (c, rounded));
         }
     }

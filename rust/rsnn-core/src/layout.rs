@@ -89,9 +89,7 @@ impl Layout {
     pub fn broadcast_strides(&self, shape: &[usize]) -> Strides {
         let lead = shape.len() - self.ndim();
         (0..shape.len())
-            .map(|i| {
-                if i < lead || (self.shape[i - lead] == 1 && shape[i] != 1) { 0 } else { self.strides[i - lead] }
-            })
+            .map(|i| if i < lead || (self.shape[i - lead] == 1 && shape[i] != 1) { 0 } else { self.strides[i - lead] })
             .collect()
     }
 
@@ -118,8 +116,8 @@ impl Layout {
         let mut base_stride = *self.strides.last()?;
         for d in (0..self.ndim()).rev() {
             tensor_numel *= self.shape[d];
-            let chunk_ends = d == 0
-                || (self.shape[d - 1] != 1 && self.strides[d - 1] != tensor_numel as isize * base_stride);
+            let chunk_ends =
+                d == 0 || (self.shape[d - 1] != 1 && self.strides[d - 1] != tensor_numel as isize * base_stride);
             if chunk_ends {
                 while view_d > 0 && (view_numel < tensor_numel || shape[view_d - 1] == 1) {
                     view_d -= 1;

@@ -61,7 +61,8 @@ fn batch<T: GemmScalar>(name: &str, count: usize, (m, n, k): (usize, usize, usiz
         (0..len).map(|_| next()).collect()
     };
     let (a, b, mut c) = (fill(count * m * k), fill(count * k * n), fill(count * m * n));
-    let offsets: Vec<_> = (0..count as isize).map(|i| (i * (m * k) as isize, i * (k * n) as isize, i * (m * n) as isize)).collect();
+    let offsets: Vec<_> =
+        (0..count as isize).map(|i| (i * (m * k) as isize, i * (k * n) as isize, i * (m * n) as isize)).collect();
     let (b_rs, b_cs) = if transposed_b { (1, k as isize) } else { (n as isize, 1) };
     let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
     let (a_rs, c_rs, epilogue) = (k as isize, n as isize, Epilogue::None);

@@ -1,10 +1,10 @@
 //! CPU machinery for rsnn: pool, SIMD dispatch, vector math, row kernels, GEMM, attention, random numbers.
 //! Knows pointers, lengths and strides; knows no tensor and no operator registry.
 pub mod attention;
-pub mod pool;
-pub mod random;
-pub mod simd;
-pub mod rows;
-pub mod vmath;
 pub mod gemm;
 pub mod loops;
+pub mod pool;
+pub mod random;
+pub mod rows;
+pub mod simd;
+pub mod vmath;

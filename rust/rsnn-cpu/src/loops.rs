@@ -118,17 +118,29 @@ pub unsafe fn unary<A: Copy, O: Copy>(
     let (a, out) = (SendPtr(a.cast_mut()), SendPtr(out));
     Walk::new(shape, [sa, so]).for_each(|at, len, step| {
         // SAFETY: offsets stay within the operands by the contract.
-        vectorize(#[inline(always)] || unsafe {
-            let (a, out) = (a.get().offset(at[0]), out.get().offset(at[1]));
-            match step {
-                [1, 1] => (0..len).for_each(#[inline(always)] |i| *out.add(i) = f(*a.add(i))),
-                [0, 1] => {
-                    let v = f(*a);
-                    (0..len).for_each(#[inline(always)] |i| *out.add(i) = v);
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                let (a, out) = (a.get().offset(at[0]), out.get().offset(at[1]));
+                match step {
+                    [1, 1] => (0..len).for_each(
+                        #[inline(always)]
+                        |i| *out.add(i) = f(*a.add(i)),
+                    ),
+                    [0, 1] => {
+                        let v = f(*a);
+                        (0..len).for_each(
+                            #[inline(always)]
+                            |i| *out.add(i) = v,
+                        );
+                    }
+                    [s, t] => (0..len as isize).for_each(
+                        #[inline(always)]
+                        |i| *out.offset(i * t) = f(*a.offset(i * s)),
+                    ),
                 }
-                [s, t] => (0..len as isize).for_each(#[inline(always)] |i| *out.offset(i * t) = f(*a.offset(i * s))),
-            }
-        });
+            },
+        );
     });
 }
 
@@ -146,22 +158,36 @@ pub unsafe fn binary<A: Copy, B: Copy, O: Copy>(
     let (a, b, out) = (SendPtr(a.cast_mut()), SendPtr(b.cast_mut()), SendPtr(out));
     Walk::new(shape, [sa, sb, so]).for_each(|at, len, step| {
         // SAFETY: offsets stay within the operands by the contract.
-        vectorize(#[inline(always)] || unsafe {
-            let (a, b, out) = (a.get().offset(at[0]), b.get().offset(at[1]), out.get().offset(at[2]));
-            match step {
-                [1, 1, 1] => (0..len).for_each(#[inline(always)] |i| *out.add(i) = f(*a.add(i), *b.add(i))),
-                [1, 0, 1] => {
-                    let y = *b;
-                    (0..len).for_each(#[inline(always)] |i| *out.add(i) = f(*a.add(i), y));
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                let (a, b, out) = (a.get().offset(at[0]), b.get().offset(at[1]), out.get().offset(at[2]));
+                match step {
+                    [1, 1, 1] => (0..len).for_each(
+                        #[inline(always)]
+                        |i| *out.add(i) = f(*a.add(i), *b.add(i)),
+                    ),
+                    [1, 0, 1] => {
+                        let y = *b;
+                        (0..len).for_each(
+                            #[inline(always)]
+                            |i| *out.add(i) = f(*a.add(i), y),
+                        );
+                    }
+                    [0, 1, 1] => {
+                        let x = *a;
+                        (0..len).for_each(
+                            #[inline(always)]
+                            |i| *out.add(i) = f(x, *b.add(i)),
+                        );
+                    }
+                    [s, t, u] => (0..len as isize).for_each(
+                        #[inline(always)]
+                        |i| *out.offset(i * u) = f(*a.offset(i * s), *b.offset(i * t)),
+                    ),
                 }
-                [0, 1, 1] => {
-                    let x = *a;
-                    (0..len).for_each(#[inline(always)] |i| *out.add(i) = f(x, *b.add(i)));
-                }
-                [s, t, u] => (0..len as isize)
-                    .for_each(#[inline(always)] |i| *out.offset(i * u) = f(*a.offset(i * s), *b.offset(i * t))),
-            }
-        });
+            },
+        );
     });
 }
 
@@ -180,18 +206,23 @@ pub unsafe fn ternary<A: Copy, B: Copy, C: Copy, O: Copy>(
     let (a, b, c, out) = (SendPtr(a.cast_mut()), SendPtr(b.cast_mut()), SendPtr(c.cast_mut()), SendPtr(out));
     Walk::new(shape, [sa, sb, sc, so]).for_each(|at, len, step| {
         // SAFETY: offsets stay within the operands by the contract.
-        vectorize(#[inline(always)] || unsafe {
-            let (a, b) = (a.get().offset(at[0]), b.get().offset(at[1]));
-            let (c, out) = (c.get().offset(at[2]), out.get().offset(at[3]));
-            match step {
-                [1, 1, 1, 1] => {
-                    (0..len).for_each(#[inline(always)] |i| *out.add(i) = f(*a.add(i), *b.add(i), *c.add(i)))
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                let (a, b) = (a.get().offset(at[0]), b.get().offset(at[1]));
+                let (c, out) = (c.get().offset(at[2]), out.get().offset(at[3]));
+                match step {
+                    [1, 1, 1, 1] => (0..len).for_each(
+                        #[inline(always)]
+                        |i| *out.add(i) = f(*a.add(i), *b.add(i), *c.add(i)),
+                    ),
+                    [s, t, u, v] => (0..len as isize).for_each(
+                        #[inline(always)]
+                        |i| *out.offset(i * v) = f(*a.offset(i * s), *b.offset(i * t), *c.offset(i * u)),
+                    ),
                 }
-                [s, t, u, v] => (0..len as isize).for_each(#[inline(always)] |i| {
-                    *out.offset(i * v) = f(*a.offset(i * s), *b.offset(i * t), *c.offset(i * u))
-                }),
-            }
-        });
+            },
+        );
     });
 }
 

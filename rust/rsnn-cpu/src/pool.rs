@@ -183,7 +183,10 @@ mod tests {
         assert_eq!(sum_of_squares(1), 0);
         assert_eq!(sum_of_squares(1000), 332_833_500);
         assert_eq!((split(10, 0), split(0, 5), split(100, 10), split(1 << 20, 1)), (10, 1, 10, 64));
-        assert_eq!(range(10, 3, 0).chain(range(10, 3, 1)).chain(range(10, 3, 2)).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        assert_eq!(
+            range(10, 3, 0).chain(range(10, 3, 1)).chain(range(10, 3, 2)).collect::<Vec<_>>(),
+            (0..10).collect::<Vec<_>>()
+        );
     }
 
     #[test]

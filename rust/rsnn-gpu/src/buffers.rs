@@ -232,7 +232,10 @@ mod tests {
         assert_eq!(size_class(u64::MAX), None);
         for bytes in (2048..1 << 20).step_by(97) {
             let class = size_class(bytes).unwrap();
-            assert!(class >= bytes && class.is_multiple_of(256) && class <= bytes + bytes / 8 + 1, "{bytes} -> {class}");
+            assert!(
+                class >= bytes && class.is_multiple_of(256) && class <= bytes + bytes / 8 + 1,
+                "{bytes} -> {class}"
+            );
         }
     }
 }

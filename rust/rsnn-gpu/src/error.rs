@@ -9,16 +9,27 @@ pub enum GpuError {
     /// No usable adapter; the text names the backends tried and the environment variables.
     NoAdapter(String),
     /// The asked-for device index does not exist.
-    Index { index: usize, count: usize },
+    Index {
+        index: usize,
+        count: usize,
+    },
     /// The calling process is a fork of the one that opened the device.
     Forked,
-    OutOfMemory { requested: u64, live: u64, cached: u64, limit: u64 },
+    OutOfMemory {
+        requested: u64,
+        live: u64,
+        cached: u64,
+        limit: u64,
+    },
     /// The device is gone; nothing on it can be used any more.
     Lost(String),
     /// An error that wgpu reported outside any scope.
     Device(String),
     /// A kernel that did not compile.
-    Shader { kernel: String, message: String },
+    Shader {
+        kernel: String,
+        message: String,
+    },
     /// The caller's interrupt check asked to stop waiting.
     Interrupted,
     /// A request that breaks a limit or a rule of this crate.
@@ -32,9 +43,9 @@ impl fmt::Display for GpuError {
             Self::Index { index, count } => {
                 write!(f, "gpu: device index {index}, expected an index below {count}")
             }
-            Self::Forked => f.write_str(
-                "gpu: cannot use the GPU in a forked process. Start the process with the \"spawn\" method",
-            ),
+            Self::Forked => {
+                f.write_str("gpu: cannot use the GPU in a forked process. Start the process with the \"spawn\" method")
+            }
             Self::OutOfMemory { requested, live, cached, limit } => {
                 write!(f, "gpu: out of memory, tried to allocate {requested} bytes ({live} in use, {cached} cached")?;
                 if *limit != u64::MAX {

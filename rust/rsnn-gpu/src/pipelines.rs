@@ -41,21 +41,24 @@ pub(crate) struct Pipelines {
 
 /// Whether a buffer is bound more than once with at least one write.
 fn aliased(bindings: &[Binding]) -> bool {
-    bindings.iter().enumerate().any(|(i, a)| {
-        bindings[..i].iter().any(|b| a.buffer.same(b.buffer) && !(a.read_only && b.read_only))
-    })
+    bindings
+        .iter()
+        .enumerate()
+        .any(|(i, a)| bindings[..i].iter().any(|b| a.buffer.same(b.buffer) && !(a.read_only && b.read_only)))
 }
 
 fn layout_key(bindings: &[Binding], uniform: bool) -> LayoutKey {
     let all = aliased(bindings);
-    let writable = bindings.iter().enumerate().filter(|(_, b)| all || !b.read_only).fold(0, |mask, (i, _)| mask | 1 << i);
+    let writable =
+        bindings.iter().enumerate().filter(|(_, b)| all || !b.read_only).fold(0, |mask, (i, _)| mask | 1 << i);
     LayoutKey { count: bindings.len() as u32, writable, uniform }
 }
 
 fn cache_key(kernel: &Kernel, layout: LayoutKey) -> String {
     let mut key = String::with_capacity(96);
     // Writing to a String cannot fail.
-    let _ = write!(key, "{}\0{:p}\0{}\0{}\0{}", kernel.name, kernel.source, layout.count, layout.writable, layout.uniform);
+    let _ =
+        write!(key, "{}\0{:p}\0{}\0{}\0{}", kernel.name, kernel.source, layout.count, layout.writable, layout.uniform);
     for (name, value) in kernel.defines {
         key.extend(["\0", *name, "=", *value]);
     }
@@ -116,8 +119,10 @@ impl Context {
             wgpu::ShaderRuntimeChecks::unchecked()
         };
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(Cow::Owned(source)) };
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: wgpu::ShaderSource::Wgsl(Cow::Owned(source)),
+        };
         // SAFETY: kernels are this project's own: each tests its indices and each loop ends.
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let compute = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -177,10 +177,16 @@ impl Context {
         for binding in bindings {
             let (len, max) = (binding.buffer.len(), self.max_binding());
             if len > max {
-                return Err(GpuError::Invalid(format!("a tensor of {len} bytes, expected at most {max} per kernel argument")));
+                return Err(GpuError::Invalid(format!(
+                    "a tensor of {len} bytes, expected at most {max} per kernel argument"
+                )));
             }
             if !std::ptr::eq(binding.buffer.context(), self) {
-                return Err(GpuError::Invalid(format!("a buffer of gpu:{}, expected gpu:{}", binding.buffer.context().index, self.index)));
+                return Err(GpuError::Invalid(format!(
+                    "a buffer of gpu:{}, expected gpu:{}",
+                    binding.buffer.context().index,
+                    self.index
+                )));
             }
         }
         let raws = bindings.iter().map(|b| b.buffer.raw()).collect::<Result<Vec<_>>>()?;
@@ -216,7 +222,10 @@ impl Context {
         check_aligned("upload", offset)?;
         let (whole, tail) = bytes.split_at(bytes.len() / 4 * 4);
         if !tail.is_empty() && offset + (bytes.len() as u64) != buffer.len() {
-            return Err(GpuError::Invalid(format!("upload of {} bytes inside a buffer, expected a multiple of 4", bytes.len())));
+            return Err(GpuError::Invalid(format!(
+                "upload of {} bytes inside a buffer, expected a multiple of 4",
+                bytes.len()
+            )));
         }
         let raw = buffer.raw()?;
         let mut stream = self.stream.lock();
@@ -244,7 +253,14 @@ impl Context {
     }
 
     /// Copies bytes between two different buffers of this context; offsets are multiples of 4.
-    pub fn copy_buffer(&self, src: &GpuBuffer, src_offset: u64, dst: &GpuBuffer, dst_offset: u64, len: u64) -> Result<()> {
+    pub fn copy_buffer(
+        &self,
+        src: &GpuBuffer,
+        src_offset: u64,
+        dst: &GpuBuffer,
+        dst_offset: u64,
+        len: u64,
+    ) -> Result<()> {
         self.check()?;
         check_range("copy", src, src_offset, len)?;
         check_range("copy", dst, dst_offset, len)?;
@@ -254,7 +270,9 @@ impl Context {
             return Err(GpuError::Invalid("copy within one buffer, expected two buffers".into()));
         }
         if !len.is_multiple_of(4) && dst_offset + len != dst.len() {
-            return Err(GpuError::Invalid(format!("copy of {len} bytes into the middle of a buffer, expected a multiple of 4")));
+            return Err(GpuError::Invalid(format!(
+                "copy of {len} bytes into the middle of a buffer, expected a multiple of 4"
+            )));
         }
         if len == 0 {
             return Ok(());

@@ -44,15 +44,18 @@ impl<const N: usize> Strided<N> {
                 "a tensor with {rank} dimensions that do not merge, expected at most {MAX_RANK}. Make it contiguous first"
             )));
         }
-        let mut packed =
-            Strided { shape: [1; MAX_RANK], strides: [[0; MAX_RANK]; N], rank, count: sizes.iter().map(|&s| s as u64).product() };
+        let mut packed = Strided {
+            shape: [1; MAX_RANK],
+            strides: [[0; MAX_RANK]; N],
+            rank,
+            count: sizes.iter().map(|&s| s as u64).product(),
+        };
         for (d, (&size, step)) in sizes.iter().zip(steps).enumerate() {
             let at = MAX_RANK - rank + d;
             packed.shape[at] = index_u32(size)?;
             for (row, &stride) in packed.strides.iter_mut().zip(step) {
-                row[at] = u32::try_from(stride).map_err(|_| {
-                    GpuError::Invalid(format!("stride {stride}, expected it between 0 and 2^32"))
-                })?;
+                row[at] = u32::try_from(stride)
+                    .map_err(|_| GpuError::Invalid(format!("stride {stride}, expected it between 0 and 2^32")))?;
             }
         }
         Ok(packed)

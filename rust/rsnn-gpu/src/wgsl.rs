@@ -4,12 +4,11 @@
 use crate::launch::Kernel;
 use crate::strided::MAX_RANK;
 
-/// Shared WGSL: number tests and math, indices, random bits, workgroup reductions.
+/// Shared WGSL: number tests and math, indices, workgroup reductions.
 const PARTS: &[(&str, &str)] = &[
     ("prelude", include_str!("wgsl_include/prelude.wgsl")),
     ("compare", include_str!("wgsl_include/compare.wgsl")),
     ("index", include_str!("wgsl_include/index.wgsl")),
-    ("philox", include_str!("wgsl_include/philox.wgsl")),
     ("reduce", include_str!("wgsl_include/reduce.wgsl")),
 ];
 
@@ -95,9 +94,9 @@ fn dims(out: &mut String, operands: &str) {
 fn walk(out: &mut String, operands: &str, rank: usize) {
     for d in (MAX_RANK - rank..MAX_RANK).rev() {
         let outermost = d == MAX_RANK - rank;
-        let steps = operands.split_whitespace().map(|name| {
-            format!(" {name}_at += {} * p.{name}{d};", if outermost { "i" } else { "r" })
-        });
+        let steps = operands
+            .split_whitespace()
+            .map(|name| format!(" {name}_at += {} * p.{name}{d};", if outermost { "i" } else { "r" }));
         let steps: String = steps.collect();
         out.push_str(&match outermost {
             true => format!("{{{steps} }}\n"),
@@ -150,7 +149,8 @@ mod tests {
 
     #[test]
     fn branches_nest_and_values_substitute() {
-        let source = "//#if A\na ${A}\n//#if B\nb\n//#else\nnot b\n//#endif\n//#else\nnot a\n//#endif\n//#if !B\nend\n//#endif";
+        let source =
+            "//#if A\na ${A}\n//#if B\nb\n//#else\nnot b\n//#endif\n//#else\nnot a\n//#endif\n//#if !B\nend\n//#endif";
         assert_eq!(text(source, &[("A", "1")]).unwrap(), "a 1\nnot b\nend\n");
         assert_eq!(text(source, &[("B", "")]).unwrap(), "not a\n");
         assert_eq!(text(source, &[("A", "x"), ("B", "")]).unwrap(), "a x\nb\n");

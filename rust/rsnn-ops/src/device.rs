@@ -53,8 +53,7 @@ pub fn to(x: &Tensor, device: Device) -> Result<Tensor> {
             std::sync::Arc::new(ToDevice { device }),
             std::slice::from_ref(x),
             std::slice::from_ref(&y),
-        );
+        )?;
     }
     Ok(y)
 }
-

@@ -143,7 +143,7 @@ pub fn apply_all(op: Arc<dyn Op>, ins: &[Tensor]) -> Result<Tensors> {
     let mut outs: Tensors = metas.iter().map(Tensor::empty_meta).collect::<Result<_>>()?;
     run(&*op, ins, &outs)?;
     if autograd::is_enabled() && ins.iter().any(Tensor::requires_grad) {
-        Node::record(op.clone(), ins, &outs);
+        Node::record(op.clone(), ins, &outs)?;
     }
     outs.truncate(outs.len() - op.hidden());
     Ok(outs)

@@ -299,12 +299,7 @@ impl Tensor {
 
     /// The only element as f64.
     pub fn item(&self) -> Result<f64> {
-        ensure!(
-            self.numel() == 1,
-            Runtime,
-            "a Tensor with {} elements cannot be converted to Scalar",
-            self.numel()
-        );
+        ensure!(self.numel() == 1, Runtime, "a Tensor with {} elements cannot be converted to Scalar", self.numel());
         let cpu = crate::device::to_device(&self.detach(), Device::Cpu)?;
         // SAFETY: one element of the dispatched type is there.
         Ok(rsnn_core::dispatch!(all, cpu.dtype(), T => unsafe { *cpu.ptr::<T>() }.to_f64()))
@@ -312,12 +307,7 @@ impl Tensor {
 
     /// The only element of an integer tensor.
     pub fn item_i64(&self) -> Result<i64> {
-        ensure!(
-            self.numel() == 1,
-            Runtime,
-            "a Tensor with {} elements cannot be converted to Scalar",
-            self.numel()
-        );
+        ensure!(self.numel() == 1, Runtime, "a Tensor with {} elements cannot be converted to Scalar", self.numel());
         let cpu = crate::device::to_device(&self.detach(), Device::Cpu)?;
         // SAFETY: one element of the dispatched type is there.
         Ok(rsnn_core::dispatch!(all, cpu.dtype(), T => unsafe { *cpu.ptr::<T>() }.to_i64()))

@@ -274,7 +274,9 @@ fn remove_hook(x: In, id: u64) {
 #[pyfunction]
 fn retain_grad(x: In) -> PyResult<()> {
     if !x.requires_grad() {
-        return Err(pyo3::exceptions::PyRuntimeError::new_err("can't retain_grad on Tensor that has requires_grad=False"));
+        return Err(pyo3::exceptions::PyRuntimeError::new_err(
+            "can't retain_grad on Tensor that has requires_grad=False",
+        ));
     }
     guard(|| {
         ag::retain_grad(&x);
@@ -330,9 +332,23 @@ fn pop_saved_hooks() {
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyNode>()?;
     functions!(
-        m, attach_function, is_grad_enabled, set_grad_mode, is_inference_mode_enabled, set_inference_mode, backward, grad,
-        register_hook, register_post_accumulate_grad_hook, remove_hook, retain_grad, retains_grad, output_nr,
-        grad_accumulator, push_saved_hooks, pop_saved_hooks,
+        m,
+        attach_function,
+        is_grad_enabled,
+        set_grad_mode,
+        is_inference_mode_enabled,
+        set_inference_mode,
+        backward,
+        grad,
+        register_hook,
+        register_post_accumulate_grad_hook,
+        remove_hook,
+        retain_grad,
+        retains_grad,
+        output_nr,
+        grad_accumulator,
+        push_saved_hooks,
+        pop_saved_hooks,
     );
     Ok(())
 }

@@ -48,7 +48,10 @@ impl Nested {
     fn read(&mut self, obj: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
         if let Some(leaf) = leaf(obj)? {
             if depth != self.shape.len() {
-                return Err(PyValueError::new_err(format!("expected sequence of length {} at dim {depth}", self.shape[depth])));
+                return Err(PyValueError::new_err(format!(
+                    "expected sequence of length {} at dim {depth}",
+                    self.shape[depth]
+                )));
             }
             self.leaves.push(leaf);
             return Ok(());
@@ -239,7 +242,9 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: PyDType, copy: bool, offset: usi
     let size = dtype.0.size();
     let have = view.len_bytes();
     if offset > have || !view.is_c_contiguous() {
-        return Err(PyValueError::new_err(format!("offset ({offset} bytes) must be non-negative and no greater than buffer length ({have} bytes) - 1")));
+        return Err(PyValueError::new_err(format!(
+            "offset ({offset} bytes) must be non-negative and no greater than buffer length ({have} bytes) - 1"
+        )));
     }
     let n = if count < 0 { (have - offset) / size } else { count as usize };
     if n.checked_mul(size).is_none_or(|b| b > have - offset) {
@@ -303,7 +308,16 @@ fn tolist<'py>(py: Python<'py>, x: In) -> PyResult<Bound<'py, PyAny>> {
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     functions!(
-        m, get_default_dtype, set_default_dtype, tensor, array_interface, from_numpy, frombuffer, storage_bytes, item, tolist
+        m,
+        get_default_dtype,
+        set_default_dtype,
+        tensor,
+        array_interface,
+        from_numpy,
+        frombuffer,
+        storage_bytes,
+        item,
+        tolist
     );
     Ok(())
 }

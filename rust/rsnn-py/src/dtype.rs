@@ -14,9 +14,8 @@ static DTYPES: PyOnceLock<Vec<Py<PyDType>>> = PyOnceLock::new();
 
 /// The one object of a dtype.
 pub fn object(py: Python<'_>, dtype: DType) -> PyResult<Py<PyDType>> {
-    let all = DTYPES.get_or_try_init(py, || {
-        DType::ALL.iter().map(|&d| Py::new(py, PyDType(d))).collect::<PyResult<Vec<_>>>()
-    })?;
+    let all = DTYPES
+        .get_or_try_init(py, || DType::ALL.iter().map(|&d| Py::new(py, PyDType(d))).collect::<PyResult<Vec<_>>>())?;
     let at = DType::ALL.iter().position(|&d| d == dtype).unwrap_or(0);
     Ok(all[at].clone_ref(py))
 }
@@ -122,7 +121,10 @@ pub fn parse(obj: &Bound<'_, PyAny>) -> PyResult<PyDevice> {
         return Ok(PyDevice { gpu: true, index: Some(i) });
     }
     let Ok(text) = obj.extract::<String>() else {
-        return Err(PyTypeError::new_err(format!("device(): argument 'device' must be str or device, not {}", obj.get_type().name()?)));
+        return Err(PyTypeError::new_err(format!(
+            "device(): argument 'device' must be str or device, not {}",
+            obj.get_type().name()?
+        )));
     };
     let (kind, index) = match text.split_once(':') {
         Some((k, i)) => (

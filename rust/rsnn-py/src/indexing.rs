@@ -24,7 +24,10 @@ fn index_value(item: &Bound<'_, PyAny>) -> Option<i64> {
         let t = t.get().tensor();
         return (t.ndim() == 0 && t.dtype().is_int()).then(|| t.item_i64().ok()).flatten();
     }
-    if item.cast::<PyList>().is_ok() || item.cast::<PyTuple>().is_ok() || item.hasattr("__array_interface__").unwrap_or(false) {
+    if item.cast::<PyList>().is_ok()
+        || item.cast::<PyTuple>().is_ok()
+        || item.hasattr("__array_interface__").unwrap_or(false)
+    {
         return None;
     }
     item.call_method0("__index__").ok()?.extract().ok()
@@ -32,7 +35,9 @@ fn index_value(item: &Bound<'_, PyAny>) -> Option<i64> {
 
 fn slice_of(x: &Tensor, dim: usize, s: &Bound<'_, PySlice>) -> PyResult<Tensor> {
     let size = x.shape()[dim];
-    let i = s.indices(size as isize).map_err(|e| if s.to_string().contains(", 0)") { PyValueError::new_err("slice step cannot be zero") } else { e })?;
+    let i = s.indices(size as isize).map_err(|e| {
+        if s.to_string().contains(", 0)") { PyValueError::new_err("slice step cannot be zero") } else { e }
+    })?;
     if i.step <= 0 {
         return Err(PyValueError::new_err("step must be greater than zero"));
     }
@@ -119,7 +124,9 @@ fn advanced_item(item: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     };
     match t.dtype() {
         DType::Bool | DType::I64 => Ok(t),
-        d if d.is_int() && d != DType::U8 && d != DType::I8 && d != DType::I16 => guard(|| rsnn_ops::copy::cast(&t, DType::I64)),
+        d if d.is_int() && d != DType::U8 && d != DType::I8 && d != DType::I16 => {
+            guard(|| rsnn_ops::copy::cast(&t, DType::I64))
+        }
         DType::U8 => guard(|| rsnn_ops::copy::cast(&t, DType::Bool)),
         _ => Err(PyIndexError::new_err("tensors used as indices must be long, int, byte or bool tensors")),
     }

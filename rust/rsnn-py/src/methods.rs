@@ -179,7 +179,10 @@ fn resize_(x: In, shape: Vec<i64>) -> Out {
         let mut body = x.body().clone();
         if n + body.layout.offset > have {
             let fresh = rsnn_ops::Tensor::empty(&[n], x.dtype(), x.device())?;
-            let old = x.alias(rsnn_core::Layout { offset: x.layout().offset, ..rsnn_core::Layout::contiguous(&[have - x.layout().offset]) });
+            let old = x.alias(rsnn_core::Layout {
+                offset: x.layout().offset,
+                ..rsnn_core::Layout::contiguous(&[have - x.layout().offset])
+            });
             copy::copy_into(&old, &view::slice(&fresh, 0, 0, old.numel(), 1))?;
             body = fresh.body().clone();
         }
@@ -255,11 +258,47 @@ fn use_define(on: bool) -> bool {
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     functions!(
-        m, binary, binary_, binary_names, add, mul, matmul, where_, sum, expand, narrow, select, squeeze, diagonal,
-        unfold, as_strided, alias, clone, contiguous, to_dtype, to_device, copy_, assign, fill_, empty, full, arange,
-        linspace, result_type, promote_types, same_storage, bump_version, resize_, detach_, become_view,
-        reinterpret, memory_stats, empty_cache,
-        get_num_threads, set_num_threads, use_define,
+        m,
+        binary,
+        binary_,
+        binary_names,
+        add,
+        mul,
+        matmul,
+        where_,
+        sum,
+        expand,
+        narrow,
+        select,
+        squeeze,
+        diagonal,
+        unfold,
+        as_strided,
+        alias,
+        clone,
+        contiguous,
+        to_dtype,
+        to_device,
+        copy_,
+        assign,
+        fill_,
+        empty,
+        full,
+        arange,
+        linspace,
+        result_type,
+        promote_types,
+        same_storage,
+        bump_version,
+        resize_,
+        detach_,
+        become_view,
+        reinterpret,
+        memory_stats,
+        empty_cache,
+        get_num_threads,
+        set_num_threads,
+        use_define,
     );
     Ok(())
 }

@@ -42,12 +42,17 @@ pub fn number(obj: &Bound<'_, PyAny>) -> PyResult<Option<Tensor>> {
     }
     if let Ok(i) = obj.cast::<PyInt>() {
         let i: i64 = i.extract().map_err(|_| {
-            pyo3::exceptions::PyRuntimeError::new_err("Overflow when unpacking long: value cannot be converted to int64")
+            pyo3::exceptions::PyRuntimeError::new_err(
+                "Overflow when unpacking long: value cannot be converted to int64",
+            )
         })?;
         return Tensor::integer(i).map(Some).map_err(crate::raise::raise);
     }
     // numpy scalars and the like convert through the number protocol.
-    if obj.hasattr("dtype")? && obj.hasattr("item")? && obj.getattr("ndim").is_ok_and(|n| n.extract::<usize>().is_ok_and(|n| n == 0)) {
+    if obj.hasattr("dtype")?
+        && obj.hasattr("item")?
+        && obj.getattr("ndim").is_ok_and(|n| n.extract::<usize>().is_ok_and(|n| n == 0))
+    {
         return number(&obj.call_method0("item")?);
     }
     Ok(None)

@@ -94,7 +94,11 @@ impl PyTensor {
     #[new]
     #[classmethod]
     #[pyo3(signature = (*args, device=None))]
-    fn new(_cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>, device: Option<&Bound<'_, PyAny>>) -> PyResult<PyTensor> {
+    fn new(
+        _cls: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        device: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyTensor> {
         let device = crate::dtype::device(device)?;
         let first = args.get_item(0).ok();
         if let (Some(x), 1) = (&first, args.len()) {
@@ -382,9 +386,7 @@ impl PyTensor {
                 )));
             }
             if g.dtype() != self.tensor.dtype() || g.device() != self.tensor.device() {
-                return Err(pyo3::exceptions::PyRuntimeError::new_err(
-                    "assigned grad has data of a different type",
-                ));
+                return Err(pyo3::exceptions::PyRuntimeError::new_err("assigned grad has data of a different type"));
             }
         }
         self.tensor.set_grad(grad.map(|g| g.0));

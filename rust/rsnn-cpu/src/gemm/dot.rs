@@ -46,10 +46,16 @@ unsafe fn dot_rows<S: Simd, const C: usize>(x: &Dot<S::T>, b: *const S::T, j: us
 }
 
 #[inline(always)]
-unsafe fn dot_tile<S: Simd, const R: usize, const C: usize>(x: &Dot<S::T>, a: *const S::T, b: *const S::T, out: &Out<S::T>) {
-    let (ra, cb) = (|i: usize, p: usize| a.wrapping_offset(i as isize * x.a_rs).wrapping_add(p), |j: usize, p: usize| {
-        b.wrapping_offset(j as isize * x.b_cs).wrapping_add(p)
-    });
+unsafe fn dot_tile<S: Simd, const R: usize, const C: usize>(
+    x: &Dot<S::T>,
+    a: *const S::T,
+    b: *const S::T,
+    out: &Out<S::T>,
+) {
+    let (ra, cb) = (
+        |i: usize, p: usize| a.wrapping_offset(i as isize * x.a_rs).wrapping_add(p),
+        |j: usize, p: usize| b.wrapping_offset(j as isize * x.b_cs).wrapping_add(p),
+    );
     // SAFETY: k elements of R rows and C columns are readable.
     unsafe {
         let mut acc = [[S::splat(S::T::ZERO); C]; R];

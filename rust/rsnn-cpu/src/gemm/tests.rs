@@ -245,7 +245,8 @@ kernel!(WIDE, Wide, 6, 4, 128);
 #[test]
 fn gemm_wide_tile_matches_naive() {
     for (variant, dims) in SIZES.into_iter().enumerate() {
-        for (la, lb) in [(Layout::Rows, Layout::Rows), (Layout::PaddedRows, Layout::Cols), (Layout::Cols, Layout::Gaps)] {
+        for (la, lb) in [(Layout::Rows, Layout::Rows), (Layout::PaddedRows, Layout::Cols), (Layout::Cols, Layout::Gaps)]
+        {
             let mut case = Case::<f32>::new(dims, la, lb, variant);
             let want = case.naive();
             let alpha = case.alpha;
@@ -288,7 +289,15 @@ fn gemm_bf16_rounds_to_even_and_keeps_nan() {
 /// Nothing else in this binary depends on the number of threads, so that the tests may run side by side.
 #[test]
 fn gemm_is_bit_equal_for_every_thread_count() {
-    for dims in [(300, 333, 700), (1, 2000, 1000), (8, 1000, 600), (3, 3000, 400), (1000, 3, 500), (64, 512, 512), (700, 40, 300)] {
+    for dims in [
+        (300, 333, 700),
+        (1, 2000, 1000),
+        (8, 1000, 600),
+        (3, 3000, 400),
+        (1000, 3, 500),
+        (64, 512, 512),
+        (700, 40, 300),
+    ] {
         for (la, lb) in [(Layout::Rows, Layout::Cols), (Layout::Rows, Layout::Rows), (Layout::Cols, Layout::Rows)] {
             let mut results = Vec::new();
             for threads in [1, 2, 3] {

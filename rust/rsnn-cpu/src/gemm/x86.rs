@@ -54,7 +54,17 @@ macro_rules! arithmetic {
 #[derive(Clone, Copy)]
 pub struct Avx2F32;
 impl Simd for Avx2F32 {
-    arithmetic!(f32, __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_fmadd_ps);
+    arithmetic!(
+        f32,
+        __m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_mul_ps,
+        _mm256_fmadd_ps
+    );
     #[inline(always)]
     unsafe fn sum4(v: [__m256; 4]) -> [f32; 4] {
         // SAFETY: as the caller's.
@@ -97,7 +107,17 @@ unsafe fn sum4_ps(v: [__m256; 4]) -> [f32; 4] {
 #[derive(Clone, Copy)]
 pub struct Avx2F64;
 impl Simd for Avx2F64 {
-    arithmetic!(f64, __m256d, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_mul_pd, _mm256_fmadd_pd);
+    arithmetic!(
+        f64,
+        __m256d,
+        4,
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_add_pd,
+        _mm256_mul_pd,
+        _mm256_fmadd_pd
+    );
     #[inline(always)]
     unsafe fn transpose(src: *const f64, ld: isize, dst: *mut f64, ldd: usize) {
         // SAFETY: the caller has the feature and a 4 x 4 block on both sides.
@@ -120,7 +140,17 @@ impl Simd for Avx2F64 {
 #[derive(Clone, Copy)]
 pub struct Avx512F32;
 impl Simd for Avx512F32 {
-    arithmetic!(f32, __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_mul_ps, _mm512_fmadd_ps);
+    arithmetic!(
+        f32,
+        __m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_mul_ps,
+        _mm512_fmadd_ps
+    );
     #[inline(always)]
     unsafe fn sum4(v: [__m512; 4]) -> [f32; 4] {
         // SAFETY: as the caller's.
@@ -157,7 +187,17 @@ impl Simd for Avx512F32 {
 #[derive(Clone, Copy)]
 pub struct Avx512F64;
 impl Simd for Avx512F64 {
-    arithmetic!(f64, __m512d, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_mul_pd, _mm512_fmadd_pd);
+    arithmetic!(
+        f64,
+        __m512d,
+        8,
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_add_pd,
+        _mm512_mul_pd,
+        _mm512_fmadd_pd
+    );
     #[inline(always)]
     unsafe fn transpose(src: *const f64, ld: isize, dst: *mut f64, ldd: usize) {
         // SAFETY: the caller has the feature and an 8 x 8 block on both sides.

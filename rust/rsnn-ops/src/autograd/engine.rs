@@ -212,9 +212,8 @@ impl Engine {
             }
             return Ok(SmallVec::new());
         }
-        let continues = |e: &Edge, tasks: &Table<Task>| {
-            !self.capture_only || tasks.get(&key(&e.node)).is_some_and(|t| t.needed)
-        };
+        let continues =
+            |e: &Edge, tasks: &Table<Task>| !self.capture_only || tasks.get(&key(&e.node)).is_some_and(|t| t.needed);
         let needs: SmallVec<[bool; 4]> =
             node.edges.iter().map(|e| e.as_ref().is_some_and(|e| continues(e, &self.tasks))).collect();
         if (self.capture_only && !needed) || grads.iter().all(Option::is_none) || !needs.iter().any(|&n| n) {
@@ -336,10 +335,7 @@ fn roots_of(outputs: &[Tensor]) -> Result<Vec<Edge>> {
         .iter()
         .map(|o| match super::edge_of(o) {
             Some(edge) => Ok(edge),
-            None => rsnn_core::bail!(
-                Runtime,
-                "element 0 of tensors does not require grad and does not have a grad_fn"
-            ),
+            None => rsnn_core::bail!(Runtime, "element 0 of tensors does not require grad and does not have a grad_fn"),
         })
         .collect()
 }

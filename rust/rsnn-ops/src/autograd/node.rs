@@ -6,13 +6,14 @@ use parking_lot::Mutex;
 use rsnn_core::Result;
 use smallvec::SmallVec;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Called with a gradient; may replace it.
 pub type Hook = Arc<dyn Fn(&Tensor) -> Result<Option<Tensor>> + Send + Sync>;
 /// Called with all gradients of a node (and, after it ran, what it returned); may replace the list.
-pub type NodeHook = Arc<dyn Fn(&[Option<Tensor>], &[Option<Tensor>]) -> Result<Option<Vec<Option<Tensor>>>> + Send + Sync>;
+pub type NodeHook =
+    Arc<dyn Fn(&[Option<Tensor>], &[Option<Tensor>]) -> Result<Option<Vec<Option<Tensor>>>> + Send + Sync>;
 
 /// Output `nr` of `node`.
 #[derive(Clone)]
@@ -76,7 +77,12 @@ pub struct Node {
 static SEQ: AtomicU64 = AtomicU64::new(1);
 
 impl Node {
-    fn new(op_name: &'static str, edges: SmallVec<[Option<Edge>; 3]>, outputs: SmallVec<[Meta; 1]>, body: Body) -> Node {
+    fn new(
+        op_name: &'static str,
+        edges: SmallVec<[Option<Edge>; 3]>,
+        outputs: SmallVec<[Meta; 1]>,
+        body: Body,
+    ) -> Node {
         Node {
             op_name,
             seq: SEQ.fetch_add(1, Relaxed),
@@ -90,29 +96,22 @@ impl Node {
     }
 
     /// Records `op(ins) = outs`.
-    pub fn record(op: Arc<dyn Op>, ins: &[Tensor], outs: &[Tensor]) {
+    pub fn record(op: Arc<dyn Op>, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
         let saves = op.saves();
         let keep = |mask: u32, i: usize| mask & (1u32 << i.min(31)) != 0;
         let edges = ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
         let mut node = Node::new(op.name(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
         node.metas = ins.iter().map(Tensor::meta).collect();
-        let mut failed = None;
-        let mut save = |t: &Tensor, out: Option<u32>| match SavedTensor::new(t, out) {
-            Ok(s) => Some(s),
-            Err(e) => {
-                failed = Some(e);
-                None
-            }
-        };
-        let inputs =
-            ins.iter().enumerate().map(|(i, t)| if keep(saves.inputs, i) { save(t, None) } else { None }).collect();
+        let inputs = ins
+            .iter()
+            .enumerate()
+            .map(|(i, t)| keep(saves.inputs, i).then(|| SavedTensor::new(t, None)).transpose())
+            .collect::<Result<_>>()?;
         let outputs = outs
             .iter()
             .enumerate()
-            .map(|(i, t)| if keep(saves.outputs, i) { save(t, Some(i as u32)) } else { None })
-            .collect();
-        // A pack hook that raised leaves its input unsaved; the error surfaces when backward asks for it.
-        drop(failed);
+            .map(|(i, t)| keep(saves.outputs, i).then(|| SavedTensor::new(t, Some(i as u32))).transpose())
+            .collect::<Result<_>>()?;
         node.body = Mutex::new(Body::Op(Arc::new(Recorded { op, inputs, outputs })));
         let node = Arc::new(node);
         for (i, t) in outs.iter().enumerate() {
@@ -120,6 +119,7 @@ impl Node {
                 t.set_edge(Some(Edge { node: node.clone(), nr: i as u32 }));
             }
         }
+        Ok(())
     }
 
     /// A node for an `autograd.Function`; the caller sets the edges of its outputs.
@@ -128,7 +128,12 @@ impl Node {
     }
 
     /// A node whose forward was never run as such (history rewritten by an in-place op).
-    pub(crate) fn synthetic(op: Arc<dyn Op>, ins: &[Tensor], edges: SmallVec<[Option<Edge>; 3]>, out: Meta) -> Arc<Node> {
+    pub(crate) fn synthetic(
+        op: Arc<dyn Op>,
+        ins: &[Tensor],
+        edges: SmallVec<[Option<Edge>; 3]>,
+        out: Meta,
+    ) -> Arc<Node> {
         let mut node = Node::new(
             op.name(),
             edges,
@@ -178,7 +183,13 @@ impl Node {
     }
 
     /// Gradients of the inputs from gradients of the outputs. `keep` leaves the saved tensors for another backward.
-    pub(crate) fn run(self: &Arc<Self>, grads: &[Option<Tensor>], needs: &[bool], keep: bool, create: bool) -> Result<Grads> {
+    pub(crate) fn run(
+        self: &Arc<Self>,
+        grads: &[Option<Tensor>],
+        needs: &[bool],
+        keep: bool,
+        create: bool,
+    ) -> Result<Grads> {
         // The lock is not held while gradients are computed: they may look at this node.
         let body = {
             let mut held = self.body.lock();
@@ -228,7 +239,9 @@ impl Node {
 
 /// `layer_norm` as torch names its node: `LayerNormBackward0`.
 fn camel(name: &str) -> String {
-    let words = name.split('_').map(|w| w.chars().next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + &w[1..]));
+    let words = name
+        .split('_')
+        .map(|w| w.chars().next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + &w[1..]));
     format!("{}Backward0", words.collect::<String>())
 }
 
@@ -273,12 +286,7 @@ pub fn accumulator(leaf: &Tensor) -> Arc<Node> {
     if let Some(node) = meta.accumulator.upgrade() {
         return node;
     }
-    let mut node = Node::new(
-        "",
-        SmallVec::new(),
-        smallvec::smallvec![leaf.meta()],
-        Body::Accumulate(leaf.clone()),
-    );
+    let mut node = Node::new("", SmallVec::new(), smallvec::smallvec![leaf.meta()], Body::Accumulate(leaf.clone()));
     // Leaves run as soon as they are ready.
     node.seq = u64::MAX;
     let node = Arc::new(node);

@@ -35,7 +35,12 @@ pub struct SavedTensor {
 
 enum Kept {
     Tensor(Tensor),
-    Packed { packed: Box<dyn Any + Send + Sync>, hooks: Arc<dyn SavedHooks>, of: Option<super::Edge>, leaf: Option<Tensor> },
+    Packed {
+        packed: Box<dyn Any + Send + Sync>,
+        hooks: Arc<dyn SavedHooks>,
+        of: Option<super::Edge>,
+        leaf: Option<Tensor>,
+    },
 }
 
 impl SavedTensor {

@@ -73,7 +73,12 @@ impl Op for BatchNorm {
     }
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         let x = &ins[0];
-        ensure!(x.dtype().is_float(), NotImplemented, "\"batch_norm\" not implemented for '{}'", x.dtype().scalar_name());
+        ensure!(
+            x.dtype().is_float(),
+            NotImplemented,
+            "\"batch_norm\" not implemented for '{}'",
+            x.dtype().scalar_name()
+        );
         for t in &ins[1..] {
             ensure!(
                 t.dtype() == x.dtype() || (x.dtype().is_half() && t.dtype() == DType::F32),
@@ -113,7 +118,8 @@ impl Op for BatchNorm {
             ins.push(cx.input(self.weight_at())?.detach());
         }
         let bias = self.bias.then(|| cx.input_meta(self.bias_at()).dtype);
-        let mut found = apply_all(Arc::new(Backward { train: self.train, weight: self.weight, bias }), &ins)?.into_iter();
+        let mut found =
+            apply_all(Arc::new(Backward { train: self.train, weight: self.weight, bias }), &ins)?.into_iter();
         out[0] = found.next();
         for slot in &mut out[self.weight_at()..] {
             *slot = found.next();
@@ -187,11 +193,7 @@ fn update(running: &Tensor, stat: &Tensor, factor: f64, momentum: f64) -> Result
 }
 
 fn check(x: &Tensor, named: &[(&str, Option<&Tensor>)], train: bool) -> Result<()> {
-    ensure!(
-        x.ndim() >= 2,
-        Index,
-        "Dimension out of range (expected to be in range of [-1, 0], but got 1)"
-    );
+    ensure!(x.ndim() >= 2, Index, "Dimension out of range (expected to be in range of [-1, 0], but got 1)");
     let s = sizes(x);
     ensure!(
         !train || s.outer * s.inner != 1,
@@ -201,7 +203,13 @@ fn check(x: &Tensor, named: &[(&str, Option<&Tensor>)], train: bool) -> Result<(
     );
     for (name, t) in named {
         if let Some(t) = t {
-            ensure!(t.numel() == s.channels, Runtime, "{name} should contain {} elements not {}", s.channels, t.numel());
+            ensure!(
+                t.numel() == s.channels,
+                Runtime,
+                "{name} should contain {} elements not {}",
+                s.channels,
+                t.numel()
+            );
         } else {
             let needed = !train && name.starts_with("running");
             ensure!(!needed, Runtime, "{name} must be defined in evaluation mode");

@@ -25,7 +25,17 @@ fn batch_norm_equals_its_definition() {
         let var = Tensor::from_slice(&[1.0, 2.0, 0.5, 3.0], &[4]).unwrap();
         let mean = Tensor::from_slice(&[0.1, 0.2, -0.5, 0.3], &[4]).unwrap();
         let run = || {
-            let y = batch_norm(&x, Some(&w), Some(&b), (!train).then_some(&mean), (!train).then_some(&var), train, 0.1, 1e-5).unwrap();
+            let y = batch_norm(
+                &x,
+                Some(&w),
+                Some(&b),
+                (!train).then_some(&mean),
+                (!train).then_some(&var),
+                train,
+                0.1,
+                1e-5,
+            )
+            .unwrap();
             let s = reduce::sum(&mul(&y, &ramp(&[3, 4, 5], 7.0).detach()).unwrap(), &[], false, None).unwrap();
             let g = grad(&[s], &[x.clone(), w.clone(), b.clone()], &[], false, false, false).unwrap();
             (y, g)

@@ -92,7 +92,11 @@ impl Request<'_> {
             &dilation[3 - rank..]
         );
         let all = [pad, extra, stride, dilation];
-        ensure!(all.iter().flat_map(|l| l.iter()).all(|&v| v < LARGE), Runtime, "conv: an argument is larger than 2^40");
+        ensure!(
+            all.iter().flat_map(|l| l.iter()).all(|&v| v < LARGE),
+            Runtime,
+            "conv: an argument is larger than 2^40"
+        );
         ensure!(self.groups > 0, Runtime, "non-positive groups is not supported");
         ensure!(
             extra.iter().zip(stride.iter().zip(dilation)).all(|(e, (s, d))| e < s || e < d),
@@ -149,15 +153,28 @@ impl Request<'_> {
     }
 
     /// Spatial sizes of the result.
-    fn other_side(&self, from: [usize; 3], kernel: [usize; 3], lists: [[i64; 3]; 4], rank: usize) -> Result<[usize; 3]> {
+    fn other_side(
+        &self,
+        from: [usize; 3],
+        kernel: [usize; 3],
+        lists: [[i64; 3]; 4],
+        rank: usize,
+    ) -> Result<[usize; 3]> {
         let [stride, pad, dilation, extra] = lists;
         let skip = 3 - rank;
         let from = from.map(|v| v as i64);
-        let reach: Vec<i64> = (0..3).map(|a| dilation[a].saturating_mul(kernel[a] as i64 - 1).min(1 << 60) + 1).collect();
-        ensure!(kernel[skip..].iter().all(|&k| k > 0), Runtime, "conv: expected a kernel without empty dimension, got {:?}", self.w.shape());
+        let reach: Vec<i64> =
+            (0..3).map(|a| dilation[a].saturating_mul(kernel[a] as i64 - 1).min(1 << 60) + 1).collect();
+        ensure!(
+            kernel[skip..].iter().all(|&k| k > 0),
+            Runtime,
+            "conv: expected a kernel without empty dimension, got {:?}",
+            self.w.shape()
+        );
         if self.transposed {
-            let out: Vec<i64> =
-                (0..3).map(|a| (from[a] - 1).saturating_mul(stride[a]).min(1 << 60) - 2 * pad[a] + reach[a] + extra[a]).collect();
+            let out: Vec<i64> = (0..3)
+                .map(|a| (from[a] - 1).saturating_mul(stride[a]).min(1 << 60) - 2 * pad[a] + reach[a] + extra[a])
+                .collect();
             ensure!(
                 out.iter().all(|&v| v > 0),
                 Runtime,

@@ -57,7 +57,14 @@ struct Matrix<T>(*const T, usize, usize);
 ///
 /// # Safety
 /// The matrices lie in live memory that nobody else writes, and `c` is initialised if added to.
-unsafe fn product<T: GemmScalar>(size: [usize; 3], a: Matrix<T>, b: Matrix<T>, c: *mut T, c_rs: usize, accumulate: bool) {
+unsafe fn product<T: GemmScalar>(
+    size: [usize; 3],
+    a: Matrix<T>,
+    b: Matrix<T>,
+    c: *mut T,
+    c_rs: usize,
+    accumulate: bool,
+) {
     let [m, n, k] = size;
     let job = Gemm {
         m,
@@ -130,7 +137,9 @@ pub(super) fn input_gradient<T: GemmScalar>(g: &Geometry, y: &[T], w: &[T], bias
             };
             let b = Matrix(y[p.start..].as_ptr(), out, 1);
             // SAFETY: the target is this task's image or its scratch; the operands are slices of the sizes given.
-            unsafe { product([rows, p.len(), g.co], Matrix(w.as_ptr(), 1, rows), b, c, c_rs, pointwise && bias.is_some()) };
+            unsafe {
+                product([rows, p.len(), g.co], Matrix(w.as_ptr(), 1, rows), b, c, c_rs, pointwise && bias.is_some())
+            };
             if pointwise {
                 continue;
             }

@@ -147,7 +147,8 @@ pub fn conv(
     dilation: &[i64],
     groups: i64,
 ) -> Result<Tensor> {
-    let request = check::Request { x, w, b, stride, padding, dilation, output_padding: &[0], groups, transposed: false };
+    let request =
+        check::Request { x, w, b, stride, padding, dilation, output_padding: &[0], groups, transposed: false };
     run(Conv { kind: Kind::Forward, geometry: request.geometry()? }, x, w, b)
 }
 

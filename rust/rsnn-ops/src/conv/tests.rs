@@ -59,15 +59,26 @@ const CASES: &[Case] = &[
 fn conv_and_its_gradients_equal_plain_loops() {
     for &(xs, ws, stride, pad, dilation, groups) in CASES {
         let (x, w, b) = (ramp(xs, 0.3), ramp(ws, 5.0), ramp(&ws[..1], 2.0));
-        let request =
-            check::Request { x: &x, w: &w, b: Some(&b), stride, padding: pad, dilation, output_padding: &[0], groups, transposed: false };
+        let request = check::Request {
+            x: &x,
+            w: &w,
+            b: Some(&b),
+            stride,
+            padding: pad,
+            dilation,
+            output_padding: &[0],
+            groups,
+            transposed: false,
+        };
         let g = request.geometry().unwrap();
         for t in [&x, &w, &b] {
             t.set_requires_grad(true).unwrap();
         }
         let y = conv(&x, &w, Some(&b), stride, pad, dilation, groups).unwrap();
         let seed = ramp(y.shape(), 11.0);
-        let found = grad(&[total(&mul(&y, &seed).unwrap())], &[x.clone(), w.clone(), b.clone()], &[], false, false, false).unwrap();
+        let found =
+            grad(&[total(&mul(&y, &seed).unwrap())], &[x.clone(), w.clone(), b.clone()], &[], false, false, false)
+                .unwrap();
         let (xv, wv, bv, sv) = (values(&x), values(&w), values(&b), values(&seed));
         let mut yv: Vec<f64> = (0..y.numel()).map(|i| bv[i / g.out_len() % ws[0]]).collect();
         let (mut dx, mut dw) = (vec![0.0; xv.len()], vec![0.0; wv.len()]);
@@ -87,7 +98,8 @@ fn conv_and_its_gradients_equal_plain_loops() {
 
 #[test]
 fn conv_transpose_equals_plain_loops() {
-    type Case = (&'static [usize], &'static [usize], &'static [i64], &'static [i64], &'static [i64], &'static [i64], i64);
+    type Case =
+        (&'static [usize], &'static [usize], &'static [i64], &'static [i64], &'static [i64], &'static [i64], i64);
     let cases: [Case; 5] = [
         (&[2, 4, 5, 6], &[4, 3, 3, 2], &[2, 1], &[1, 0], &[1, 0], &[1, 2], 1),
         (&[1, 4, 7], &[4, 3, 3], &[3], &[1], &[2], &[1], 2),
@@ -98,8 +110,17 @@ fn conv_transpose_equals_plain_loops() {
     for (xs, ws, stride, pad, extra, dilation, groups) in cases {
         let (x, w) = (ramp(xs, 0.3), ramp(ws, 5.0));
         let b = ramp(&[ws[1] * groups as usize], 2.0);
-        let request =
-            check::Request { x: &x, w: &w, b: Some(&b), stride, padding: pad, dilation, output_padding: extra, groups, transposed: true };
+        let request = check::Request {
+            x: &x,
+            w: &w,
+            b: Some(&b),
+            stride,
+            padding: pad,
+            dilation,
+            output_padding: extra,
+            groups,
+            transposed: true,
+        };
         let g = request.geometry().unwrap();
         let y = conv_transpose(&x, &w, Some(&b), stride, pad, extra, groups, dilation).unwrap();
         let (xv, wv, bv) = (values(&x), values(&w), values(&b));

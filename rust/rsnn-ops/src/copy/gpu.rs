@@ -91,7 +91,8 @@ fn expression(from: Type, to: Type) -> &'static str {
 }
 
 pub(crate) fn defines(from: Type, to: Type) -> Vec<(&'static str, &'static str)> {
-    let mut defines = vec![("FROM", from.stored()), ("TO", to.stored()), ("RESULT", to.stored()), ("EXPR", expression(from, to))];
+    let mut defines =
+        vec![("FROM", from.stored()), ("TO", to.stored()), ("RESULT", to.stored()), ("EXPR", expression(from, to))];
     if from.is_byte() {
         defines.push(("FROM_BYTE", ""));
     }

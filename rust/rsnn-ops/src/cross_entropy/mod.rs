@@ -20,11 +20,13 @@ impl CrossEntropy {
         let (logits, target) = (&ins[0], &ins[1]);
         let (rows, classes) = (logits.shape()[0], logits.shape()[1]);
         let logp = softmax::log_softmax(logits, 1, None)?;
-        let ignore = crate::apply(crate::elementwise::Binary::Eq, &[target.clone(), Tensor::integer(self.ignore_index)?])?;
+        let ignore =
+            crate::apply(crate::elementwise::Binary::Eq, &[target.clone(), Tensor::integer(self.ignore_index)?])?;
         let class = select::where_(&ignore, &Tensor::integer(0)?, target)?;
         let at = view::unsqueeze(&class, 1)?;
         let picked = view::reshape(&index::gather(&logp, 1, &at)?, &[rows])?;
-        let weight = ins.get(2).map(|w| view::expand(&view::reshape(w, &[1, classes])?, &[rows, classes])).transpose()?;
+        let weight =
+            ins.get(2).map(|w| view::expand(&view::reshape(w, &[1, classes])?, &[rows, classes])).transpose()?;
         let hit = match &weight {
             Some(w) => mul(&picked, &view::reshape(&index::gather(w, 1, &at)?, &[rows])?)?,
             None => picked,
@@ -72,12 +74,7 @@ impl Op for CrossEntropy {
             x.shape().first().unwrap_or(&1),
             t.shape().first().unwrap_or(&1)
         );
-        ensure!(
-            t.dtype() == DType::I64,
-            Runtime,
-            "expected scalar type Long but found {}",
-            t.dtype().scalar_name()
-        );
+        ensure!(t.dtype() == DType::I64, Runtime, "expected scalar type Long but found {}", t.dtype().scalar_name());
         if let Some(w) = ins.get(2) {
             ensure!(
                 w.shape() == [x.shape()[1]],
@@ -143,7 +140,13 @@ impl Op for Backward {
 }
 
 /// Loss of each row; 0 where the target is `ignore_index`.
-pub fn cross_entropy(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, ignore_index: i64, label_smoothing: f64) -> Result<Tensor> {
+pub fn cross_entropy(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore_index: i64,
+    label_smoothing: f64,
+) -> Result<Tensor> {
     let mut ins = vec![x.clone(), target.clone()];
     ins.extend(weight.cloned());
     let op = CrossEntropy { ignore_index, label_smoothing };

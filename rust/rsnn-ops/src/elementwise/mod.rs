@@ -47,8 +47,31 @@ use Binary::*;
 
 impl Binary {
     pub const ALL: [Binary; 25] = [
-        Add, Sub, Mul, Div, FloorDivide, Remainder, Fmod, Pow, Maximum, Minimum, Atan2, Eq, Ne, Lt, Le, Gt, Ge,
-        LogicalAnd, LogicalOr, LogicalXor, BitwiseAnd, BitwiseOr, BitwiseXor, ShiftLeft, ShiftRight,
+        Add,
+        Sub,
+        Mul,
+        Div,
+        FloorDivide,
+        Remainder,
+        Fmod,
+        Pow,
+        Maximum,
+        Minimum,
+        Atan2,
+        Eq,
+        Ne,
+        Lt,
+        Le,
+        Gt,
+        Ge,
+        LogicalAnd,
+        LogicalOr,
+        LogicalXor,
+        BitwiseAnd,
+        BitwiseOr,
+        BitwiseXor,
+        ShiftLeft,
+        ShiftRight,
     ];
 
     fn is_comparison(self) -> bool {
@@ -64,7 +87,7 @@ impl Binary {
         let common = common(a, b);
         ensure!(
             !(self.is_bitwise() && common.is_float()),
-            Runtime,
+            NotImplemented,
             "\"{}_cpu\" not implemented for '{}'",
             self.name(),
             common.scalar_name()
@@ -284,7 +307,11 @@ fn gradient(kind: Binary, cx: &Ctx, g: &Tensor) -> Result<Grads> {
 
 fn pow_base_gradient(g: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     // Python numbers stay exact: the difference of two numbers would be rounded to the default dtype.
-    let less = if b.is_number() { Tensor::number(b.item()? - 1.0, DType::F64)? } else { sub(b, &Tensor::number(1.0, DType::F64)?)? };
+    let less = if b.is_number() {
+        Tensor::number(b.item()? - 1.0, DType::F64)?
+    } else {
+        sub(b, &Tensor::number(1.0, DType::F64)?)?
+    };
     let slope = mul(g, &mul(b, &pow(a, &less)?)?)?;
     // a ** 0 is constant, also at a = 0 where the formula gives 0 * inf.
     crate::select::where_(&is_zero(b)?, &zero_of(&slope)?, &slope)
@@ -363,7 +390,10 @@ pub fn binary_(kind: Binary, a: &Tensor, b: &Tensor) -> Result<()> {
         && (a.requires_grad() || b.requires_grad() || a.autograd().base.as_ref().is_some_and(Tensor::requires_grad));
     let overlaps = std::sync::Arc::ptr_eq(a.storage(), b.storage()) && a.layout() != b.layout();
     if recorded || overlaps || out != a.dtype() || a.dtype().is_half() || a.device() != Device::Cpu {
-        let value = apply(kind, &[a.clone(), b.clone()])?;
+        // Backward may read what `a` held before, so those values stay as a copy; add and sub read nothing.
+        let keep = recorded && !matches!(kind, Add | Sub);
+        let before = if keep { crate::copy::copy(a)? } else { a.clone() };
+        let value = apply(kind, &[before, b.clone()])?;
         return crate::autograd::assign(a, &value);
     }
     crate::autograd::check_inplace(a)?;

@@ -201,7 +201,13 @@ macro_rules! int {
             #[inline(always)]
             fn shr(self, o: Self) -> Self {
                 #[allow(unused_comparisons)]
-                if (o as u64) < <$t>::BITS as u64 { self >> o } else if self < 0 { <$t>::MAX.wrapping_add(1) >> (<$t>::BITS - 1) } else { 0 }
+                if (o as u64) < <$t>::BITS as u64 {
+                    self >> o
+                } else if self < 0 {
+                    <$t>::MAX.wrapping_add(1) >> (<$t>::BITS - 1)
+                } else {
+                    0
+                }
             }
         }
     };

@@ -4,11 +4,9 @@ use rsnn_core::DType;
 
 fn combine(higher: Option<DType>, lower: Option<DType>) -> Option<DType> {
     match (higher, lower) {
-        (Some(h), Some(l)) if h.category() < l.category() => Some(if h == DType::Bool || l.is_float() {
-            h.promote(l)
-        } else {
-            h
-        }),
+        (Some(h), Some(l)) if h.category() < l.category() => {
+            Some(if h == DType::Bool || l.is_float() { h.promote(l) } else { h })
+        }
         (Some(h), _) => Some(h),
         (None, l) => l,
     }

@@ -131,6 +131,11 @@ pub fn repeat_interleave(x: &Tensor, repeats: i64, dim: Option<i64>) -> Result<T
         Some(d) => (x.clone(), x.dim("repeat_interleave", d)?),
     };
     let mut wide = Dims::from_slice(x.shape());
+    ensure!(
+        x.numel().checked_mul(repeats as usize).is_some_and(|n| n < 1 << 60),
+        Runtime,
+        "repeat_interleave: {repeats} repeats are too many"
+    );
     wide.insert(dim + 1, repeats as usize);
     let y = view::expand(&view::unsqueeze(&x, dim as i64 + 1)?, &wide)?;
     wide.remove(dim + 1);

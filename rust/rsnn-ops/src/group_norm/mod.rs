@@ -58,7 +58,12 @@ impl Op for GroupNorm {
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         let x = &ins[0];
         let dtype = x.dtype();
-        ensure!(dtype.is_float(), NotImplemented, "\"GroupNormKernelImpl\" not implemented for '{}'", dtype.scalar_name());
+        ensure!(
+            dtype.is_float(),
+            NotImplemented,
+            "\"GroupNormKernelImpl\" not implemented for '{}'",
+            dtype.scalar_name()
+        );
         for t in &ins[1..] {
             ensure!(
                 t.dtype() == dtype || (dtype.is_half() && t.dtype() == DType::F32),

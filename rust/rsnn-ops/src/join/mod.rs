@@ -173,6 +173,7 @@ pub fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
     let d = x.dim("chunk", dim)?;
     let n = x.shape()[d] as i64;
     if n == 0 {
+        ensure!(chunks <= 1 << 24, Runtime, "chunk: {chunks} chunks are too many");
         return split_with_sizes(x, &vec![0; chunks as usize], dim);
     }
     split(x, (n + chunks - 1) / chunks, dim)

@@ -41,12 +41,7 @@ impl Op for Linear {
             );
         }
         if let Some(b) = ins.get(2) {
-            ensure!(
-                b.shape() == [n],
-                Runtime,
-                "linear: expected bias of shape ({n},), got {:?}",
-                b.shape()
-            );
+            ensure!(b.shape() == [n], Runtime, "linear: expected bias of shape ({n},), got {:?}", b.shape());
         }
         let mut shape = Meta::new(x.shape(), x.dtype(), x.device());
         if let Some(last) = shape.shape.last_mut() {

@@ -121,9 +121,8 @@ fn integer(call: &CpuCall) -> Result<()> {
         let (oa, ob, oc) = (oa as usize, ob as usize, oc as usize);
         for i in 0..m {
             for j in 0..n {
-                z[oc + i * n + j] = (0..k).fold(0i64, |s, l| {
-                    s.wrapping_add(x[oa + i * k + l].wrapping_mul(y[ob + l * n + j]))
-                });
+                z[oc + i * n + j] =
+                    (0..k).fold(0i64, |s, l| s.wrapping_add(x[oa + i * k + l].wrapping_mul(y[ob + l * n + j])));
             }
         }
     }
@@ -138,12 +137,7 @@ pub fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// `torch.matmul`: vectors gain a dimension and lose it again; many rows against one matrix become one product.
 pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.ndim() == 0 || b.ndim() == 0 {
-        bail!(
-            Runtime,
-            "both arguments to matmul need to be at least 1D, but they are {}D and {}D",
-            a.ndim(),
-            b.ndim()
-        );
+        bail!(Runtime, "both arguments to matmul need to be at least 1D, but they are {}D and {}D", a.ndim(), b.ndim());
     }
     if a.ndim() == 1 && b.ndim() == 1 {
         ensure!(

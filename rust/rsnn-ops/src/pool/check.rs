@@ -21,7 +21,9 @@ fn filled(x: &Tensor, rank: usize) -> bool {
 fn wrong_rank(name: &str, x: &Tensor, rank: usize) -> String {
     if rank == 1 {
         let n = x.ndim();
-        return format!("Expected 2 to 3 dimensions, but got {n}-dimensional tensor for argument #1 'self' (while checking arguments for {name})");
+        return format!(
+            "Expected 2 to 3 dimensions, but got {n}-dimensional tensor for argument #1 'self' (while checking arguments for {name})"
+        );
     }
     format!("non-empty {}D or {}D (batch mode) tensor expected for input", rank + 1, rank + 2)
 }
@@ -87,7 +89,11 @@ pub(super) fn sliding(name: &str, rank: usize, lists: [&[i64]; 4], ceil_mode: bo
             k[a],
             d[a]
         );
-        ensure!((k[a] - 1).checked_mul(d[a]).is_some_and(|v| v < 1 << 60), Runtime, "{name}: the window is larger than 2^60");
+        ensure!(
+            (k[a] - 1).checked_mul(d[a]).is_some_and(|v| v < 1 << 60),
+            Runtime,
+            "{name}: the window is larger than 2^60"
+        );
     }
     Ok(Sliding { kernel: k, stride: s, pad: p, dilation: d, ceil_mode, count_include_pad: false })
 }
@@ -139,7 +145,11 @@ pub(super) fn adaptive(name: &str, x: &Tensor, rank: usize, output: &[i64]) -> R
     let mut out = [1; 3];
     for (o, &n) in out[3 - rank..].iter_mut().zip(output) {
         let list = output.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        ensure!(n >= 0, Runtime, "{name}: elements of output_size must be greater than or equal to 0 but received {{{list}}}");
+        ensure!(
+            n >= 0,
+            Runtime,
+            "{name}: elements of output_size must be greater than or equal to 0 but received {{{list}}}"
+        );
         *o = n as usize;
     }
     Ok((input_of(x, rank), out))

@@ -36,7 +36,8 @@ pub(super) fn max<T: Element>(w: &Windows, x: &[T], y: &mut [T], places: &mut [i
 fn max_plane<'a, T: Element>(w: &Windows, x: &[T], out: impl Iterator<Item = (&'a mut T, &'a mut i64)>) {
     let [_, high, wide] = w.input;
     let [sd, sh, sw] = w.step;
-    let spans = w.axes[0].iter().flat_map(|d| w.axes[1].iter().flat_map(move |h| w.axes[2].iter().map(move |c| (d, h, c))));
+    let spans =
+        w.axes[0].iter().flat_map(|d| w.axes[1].iter().flat_map(move |h| w.axes[2].iter().map(move |c| (d, h, c))));
     for ((d, h, c), (y, place)) in spans.zip(out) {
         let mut at = (d.start * high + h.start) * wide + c.start;
         let mut best = x.get(at).copied().unwrap_or_default();

@@ -2,9 +2,9 @@
 //! output has elements (adaptive).
 mod check;
 mod kernel;
-mod windows;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use crate::autograd::Ctx;
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply, apply_all};
@@ -113,7 +113,13 @@ impl Op for Mean {
     }
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         let x = &ins[0];
-        ensure!(x.dtype().is_float(), NotImplemented, "\"{}\" not implemented for '{}'", self.name, x.dtype().scalar_name());
+        ensure!(
+            x.dtype().is_float(),
+            NotImplemented,
+            "\"{}\" not implemented for '{}'",
+            self.name,
+            x.dtype().scalar_name()
+        );
         let mut shape = self.windows.shape(x);
         if self.transposed {
             let rank = self.windows.rank;

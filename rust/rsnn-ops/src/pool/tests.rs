@@ -26,7 +26,9 @@ fn close(a: &[f64], b: &[f64]) {
 #[test]
 fn pools_equal_plain_loops() {
     // Kernel, stride, padding, dilation, ceil_mode over a 7 x 9 plane.
-    for (k, s, p, d, ceil) in [(2, 2, 0, 1, false), (3, 2, 1, 1, true), (3, 1, 1, 2, false), (2, 3, 1, 1, true), (3, 2, 1, 2, true)] {
+    for (k, s, p, d, ceil) in
+        [(2, 2, 0, 1, false), (3, 2, 1, 1, true), (3, 1, 1, 2, false), (2, 3, 1, 1, true), (3, 2, 1, 2, true)]
+    {
         let x = ramp(&[2, 3, 7, 9], 0.2);
         let (y, at) = max_pool(&x, &[k, k], &[s, s], &[p, p], &[d, d], ceil).unwrap();
         let (oh, ow) = (y.shape()[2], y.shape()[3]);
@@ -119,10 +121,16 @@ fn pools_refuse_with_torch_messages() {
         text(max_pool(&x(&[1, 3, 5, 5]), &[6, 6], &[], &[0, 0], &[1, 1], false)),
         "Given input size: (3x5x5). Calculated output size: (3x0x0). Output size is too small"
     );
-    assert_eq!(text(max_pool(&x(&[1, 1, 5]), &[6], &[], &[0], &[1], false)), "max_pool1d() Invalid computed output size: 0");
+    assert_eq!(
+        text(max_pool(&x(&[1, 1, 5]), &[6], &[], &[0], &[1], false)),
+        "max_pool1d() Invalid computed output size: 0"
+    );
     assert_eq!(
         text(max_pool(&x(&[2, 0, 5, 5]), &[3, 3], &[], &[0, 0], &[1, 1], false)),
         "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:[2, 0, 5, 5]"
     );
-    assert_eq!(text(adaptive_max_pool(&x(&[5, 5]), &[3, 3])), "adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: [5, 5]");
+    assert_eq!(
+        text(adaptive_max_pool(&x(&[5, 5]), &[3, 3])),
+        "adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: [5, 5]"
+    );
 }

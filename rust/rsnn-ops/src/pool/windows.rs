@@ -62,7 +62,8 @@ impl Windows {
     }
 
     pub fn sliding(rank: usize, input: [usize; 3], s: &Sliding, divisor: Option<f64>) -> Windows {
-        let axes = [0, 1, 2].map(|a| (0..s.outputs(a, input[a]).max(0) as usize).map(|o| s.span(a, o, input[a])).collect());
+        let axes =
+            [0, 1, 2].map(|a| (0..s.outputs(a, input[a]).max(0) as usize).map(|o| s.span(a, o, input[a])).collect());
         Windows { rank, axes, step: s.dilation, input, divisor }
     }
 }

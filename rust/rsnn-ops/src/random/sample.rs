@@ -53,6 +53,8 @@ pub fn randperm(n: i64, dtype: DType, device: Device, generator: Option<&Handle>
             }
         }
     }
+    // Refuses a size that memory cannot hold before the generator moves.
+    Tensor::empty(&[n as usize], DType::I64, Device::Cpu)?;
     let order = with(generator, |g| g.randperm(n as usize));
     let t = Tensor::from_slice(&order, &[order.len()])?;
     let t = if dtype == DType::I64 { t } else { crate::copy::cast(&t, dtype)? };

@@ -174,11 +174,7 @@ fn arg(name: &str, x: &Tensor, dim: Option<i64>, keepdim: bool, largest: bool) -
     ensure!(x.dtype() != DType::Bool, Runtime, "{name}(): does not support bool input");
     let x = x.detach();
     let Some(dim) = dim else {
-        ensure!(
-            x.numel() > 0,
-            Index,
-            "{name}(): Expected reduction dim to be specified for input.numel() == 0."
-        );
+        ensure!(x.numel() > 0, Index, "{name}(): Expected reduction dim to be specified for input.numel() == 0.");
         let flat = place(&crate::view::reshape(&x, &[x.numel()])?, 0, false, largest, false)?.1;
         return if keepdim { crate::view::reshape(&flat, &vec![1; x.ndim()]) } else { Ok(flat) };
     };

@@ -27,14 +27,38 @@ use smallvec::SmallVec;
 macro_rules! dispatch_ordered {
     ($dtype:expr, $op:expr, $T:ident => $body:expr) => {
         match $dtype {
-            rsnn_core::DType::Bool => { type $T = bool; $body }
-            rsnn_core::DType::U8 => { type $T = u8; $body }
-            rsnn_core::DType::I8 => { type $T = i8; $body }
-            rsnn_core::DType::I16 => { type $T = i16; $body }
-            rsnn_core::DType::I32 => { type $T = i32; $body }
-            rsnn_core::DType::I64 => { type $T = i64; $body }
-            rsnn_core::DType::F32 => { type $T = f32; $body }
-            rsnn_core::DType::F64 => { type $T = f64; $body }
+            rsnn_core::DType::Bool => {
+                type $T = bool;
+                $body
+            }
+            rsnn_core::DType::U8 => {
+                type $T = u8;
+                $body
+            }
+            rsnn_core::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            rsnn_core::DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            rsnn_core::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            rsnn_core::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            rsnn_core::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            rsnn_core::DType::F64 => {
+                type $T = f64;
+                $body
+            }
             other => rsnn_core::bail!(NotImplemented, "\"{}\" not implemented for '{}'", $op, other.scalar_name()),
         }
     };

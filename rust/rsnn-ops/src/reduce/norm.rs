@@ -70,7 +70,11 @@ pub fn norm(x: &Tensor, p: f64, dims: &[i64], keepdim: bool, dtype: Option<DType
             let there = crate::copy::to_dtype(&apply(Binary::Ne, &[x.detach(), full(&x, 0.0)?])?, x.dtype())?;
             // Zero times x keeps the result in the graph, with gradient zero, as torch does.
             let y = sum(&there, dims, keepdim, None)?;
-            if x.requires_grad() { crate::elementwise::add(&y, &sum(&scale(&x, 0.0)?, dims, keepdim, None)?)? } else { y }
+            if x.requires_grad() {
+                crate::elementwise::add(&y, &sum(&scale(&x, 0.0)?, dims, keepdim, None)?)?
+            } else {
+                y
+            }
         }
         _ if p.is_infinite() => {
             refuse_empty(&x, p, dims)?;

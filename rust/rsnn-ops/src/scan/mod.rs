@@ -76,7 +76,10 @@ impl Op for Running {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None]) };
         let back = !self.reverse;
         if !self.product {
-            return Ok(smallvec::smallvec![Some(apply(Running { dim: self.dim, reverse: back, product: false }, std::slice::from_ref(g))?)]);
+            return Ok(smallvec::smallvec![Some(apply(
+                Running { dim: self.dim, reverse: back, product: false },
+                std::slice::from_ref(g)
+            )?)]);
         }
         // The product of what comes before, times the gradients of all that comes after.
         let before = shift(&cx.output(0)?, self.dim, self.reverse, 1.0)?;

@@ -7,8 +7,8 @@ use crate::op::{CpuCall, Grads, Metas, Op, Saves, Tensors, apply_all};
 use crate::tensor::{Meta, Tensor};
 use crate::{copy, view};
 use rsnn_core::{DType, Element, Result, bail, ensure};
-use rsnn_cpu::attention::{self, Attention, Mask, View, ViewMut};
 use rsnn_cpu::attention::Scalar;
+use rsnn_cpu::attention::{self, Attention, Mask, View, ViewMut};
 use std::sync::Arc;
 
 /// Inputs: q (B, H, L, E), k (B, G, S, E), v (B, G, S, V), mask where present (broadcast to (B, H, L, S)).
@@ -104,7 +104,13 @@ impl Op for Sdpa {
             q.dtype().name()
         );
         ensure!(
-            a[3] == b[3] && b[2] == c[2] && a[0] == b[0] && b[0] == c[0] && b[1] == c[1] && b[1] != 0 && a[1] % b[1] == 0,
+            a[3] == b[3]
+                && b[2] == c[2]
+                && a[0] == b[0]
+                && b[0] == c[0]
+                && b[1] == c[1]
+                && b[1] != 0
+                && a[1] % b[1] == 0,
             Runtime,
             "scaled_dot_product_attention: query {a:?}, key {b:?} and value {c:?} do not fit; expected (B, H, L, E), (B, H, S, E) and (B, H, S, V)"
         );

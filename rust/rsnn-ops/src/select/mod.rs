@@ -28,7 +28,8 @@ impl Op for Where {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let out = &call.outs[0];
         let shape = out.shape();
-        let ready = |t: &Tensor| if t.dtype() == out.dtype() { Ok(t.clone()) } else { crate::copy::cast(t, out.dtype()) };
+        let ready =
+            |t: &Tensor| if t.dtype() == out.dtype() { Ok(t.clone()) } else { crate::copy::cast(t, out.dtype()) };
         let (c, a, b) = (&call.ins[0], ready(&call.ins[1])?, ready(&call.ins[2])?);
         let strides = [c, &a, &b].map(|t| t.layout().broadcast_strides(shape));
         dispatch!(all, out.dtype(), T => {

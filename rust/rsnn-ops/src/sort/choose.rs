@@ -176,11 +176,7 @@ pub fn kthvalue(x: &Tensor, k: i64, dim: i64, keepdim: bool) -> Result<(Tensor, 
     let at = x.dim("kthvalue", dim)?;
     let len = x.shape().get(at).copied().unwrap_or(1);
     ensure!(len > 0, Index, "kthvalue(): Expected reduction dim {at} to have non-zero size.");
-    ensure!(
-        k >= 1 && k as usize <= len,
-        Runtime,
-        "kthvalue(): selected number k out of range for dimension {at}"
-    );
+    ensure!(k >= 1 && k as usize <= len, Runtime, "kthvalue(): selected number k out of range for dimension {at}");
     choose(x, dim, keepdim, Kind::Kth(k as usize))
 }
 

@@ -22,7 +22,13 @@ fn position<T: PartialOrd + Copy>(sorted: &[T], v: T, right: bool) -> i64 {
 }
 
 /// Where each of `values` goes in the last dimension of `sorted` (1-d, or with the same leading dimensions).
-pub fn searchsorted(sorted: &Tensor, values: &Tensor, right: bool, int32: bool, sorter: Option<&Tensor>) -> Result<Tensor> {
+pub fn searchsorted(
+    sorted: &Tensor,
+    values: &Tensor,
+    right: bool,
+    int32: bool,
+    sorter: Option<&Tensor>,
+) -> Result<Tensor> {
     let sorted = match sorter {
         Some(order) => crate::index::gather(&sorted.detach(), -1, order)?,
         None => sorted.clone(),
@@ -84,11 +90,7 @@ pub fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<
         ints.iter().for_each(|&i| counts[i as usize] += 1);
         return Ok(out);
     };
-    ensure!(
-        weights.shape() == x.shape(),
-        Runtime,
-        "weights should be 1-d and have the same length as input"
-    );
+    ensure!(weights.shape() == x.shape(), Runtime, "weights should be 1-d and have the same length as input");
     let dtype = if weights.dtype() == DType::F32 { DType::F32 } else { DType::F64 };
     let (w, out) = (ready("bincount", weights, dtype)?, crate::fill::zeros(&[bins], dtype, Device::Cpu)?);
     dispatch!(float, dtype, "bincount_cpu", T => {
@@ -116,11 +118,11 @@ pub fn histc(x: &Tensor, bins: i64, low: f64, high: f64) -> Result<Tensor> {
     }
     ensure!(low.is_finite() && high.is_finite(), Runtime, "torch.histc: range of [{low}, {high}] is not finite");
     ensure!(low < high, Runtime, "torch.histc: max must be larger than min");
-    let mut counts = vec![0.0f64; bins as usize];
+    let out = crate::fill::zeros(&[bins as usize], DType::F64, Device::Cpu)?;
+    let counts = out.as_mut_slice::<f64>();
     for &v in values.iter().filter(|v| (low..=high).contains(v)) {
         let at = ((v - low) / (high - low) * bins as f64) as usize;
         counts[at.min(bins as usize - 1)] += 1.0;
     }
-    let out = Tensor::from_slice(&counts, &[counts.len()])?;
     if f64::DTYPE == x.dtype() { Ok(out) } else { cast(&out, x.dtype()) }
 }

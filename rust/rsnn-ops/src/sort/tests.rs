@@ -36,7 +36,10 @@ fn gradient_goes_back_to_the_place() {
 fn unique_values_inverse_and_counts() {
     let x = Tensor::from_slice(&[2i32, 1, 2, 2, 3], &[5]).unwrap();
     let [v, i, c] = unique(&x, None).unwrap();
-    assert_eq!((v.as_slice::<i32>(), i.as_slice::<i64>(), c.as_slice::<i64>()), (&[1, 2, 3][..], &[1, 0, 1, 1, 2][..], &[1, 3, 1][..]));
+    assert_eq!(
+        (v.as_slice::<i32>(), i.as_slice::<i64>(), c.as_slice::<i64>()),
+        (&[1, 2, 3][..], &[1, 0, 1, 1, 2][..], &[1, 3, 1][..])
+    );
     assert_eq!(unique_consecutive(&x, None).unwrap()[0].as_slice::<i32>(), [2, 1, 2, 3]);
     let x = Tensor::from_slice(&[1i64, 2, 0, 5, 1, 2], &[3, 2]).unwrap();
     assert_eq!(unique(&x, Some(0)).unwrap()[0].as_slice::<i64>(), [0, 5, 1, 2]);

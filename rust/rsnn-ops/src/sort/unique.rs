@@ -56,7 +56,11 @@ fn run(x: &Tensor, dim: Option<i64>, sorted: bool) -> Result<[Tensor; 3]> {
         None => (view::reshape(&x, &[x.numel(), 1])?, None),
         Some(dim) => {
             let dim = x.dim("unique", dim)?;
-            ensure!(x.ndim() > 0 && x.numel() > 0, Runtime, "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
+            ensure!(
+                x.ndim() > 0 && x.numel() > 0,
+                Runtime,
+                "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
+            );
             let front = view::transpose(&x, 0, dim as i64)?;
             let count = front.shape()[0];
             (view::reshape(&front, &[count, x.numel() / count])?, Some(dim))

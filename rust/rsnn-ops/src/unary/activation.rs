@@ -10,74 +10,175 @@ use rsnn_cpu::vmath::Real;
 const BETA: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
 
 pub(super) static ACTIVATIONS: &[Row] = &[
-    row!("relu", |x, p| if x < T::ZERO { T::ZERO } else { x }, Y, |s, g, p| if s <= T::ZERO { T::ZERO } else { g },
-        Some(|y, g, _| mask(&compare(Binary::Ne, y, 0.0)?, g)), Ints::Keep("relu", |x, _| x.max(0))),
-    row!("sigmoid", |x, p| x.sigmoid(), Y, |s, g, p| g * s * (T::ONE - s),
-        Some(|y, g, _| mul(g, &mul(y, &sub(&number(1.0)?, y)?)?))),
+    row!(
+        "relu",
+        |x, p| if x < T::ZERO { T::ZERO } else { x },
+        Y,
+        |s, g, p| if s <= T::ZERO { T::ZERO } else { g },
+        Some(|y, g, _| mask(&compare(Binary::Ne, y, 0.0)?, g)),
+        Ints::Keep("relu", |x, _| x.max(0))
+    ),
+    row!(
+        "sigmoid",
+        |x, p| x.sigmoid(),
+        Y,
+        |s, g, p| g * s * (T::ONE - s),
+        Some(|y, g, _| mul(g, &mul(y, &sub(&number(1.0)?, y)?)?))
+    ),
     // p[0]: eps, zero for none.
-    row!("logit", |x, p| {
+    row!(
+        "logit",
+        |x, p| {
             let x = if p[0] <= T::ZERO { x } else { clamp(x, p[0], T::ONE - p[0]) };
             (x / (T::ONE - x)).log()
-        }, X, |s, g, p| {
+        },
+        X,
+        |s, g, p| {
             let d = g / (s * (T::ONE - s));
             if p[0] <= T::ZERO {
                 if (s < T::ZERO) | (s > T::ONE) { T::NAN } else { d }
-            } else if (s < p[0]) | (s > T::ONE - p[0]) { T::ZERO } else { d }
-        }, Some(logit_grad)),
-    row!("log_sigmoid", |x, p| (if x > T::ZERO { T::ZERO } else { x }) - (-x.abs()).exp().log1p(), X,
-        |s, g, p| g * (-s).sigmoid(), Some(|x, g, _| mul(g, &apply_named("sigmoid", &neg(x)?)?)),
-        Ints::Refuse("log_sigmoid_cpu")),
+            } else if (s < p[0]) | (s > T::ONE - p[0]) {
+                T::ZERO
+            } else {
+                d
+            }
+        },
+        Some(logit_grad)
+    ),
+    row!(
+        "log_sigmoid",
+        |x, p| (if x > T::ZERO { T::ZERO } else { x }) - (-x.abs()).exp().log1p(),
+        X,
+        |s, g, p| g * (-s).sigmoid(),
+        Some(|x, g, _| mul(g, &apply_named("sigmoid", &neg(x)?)?)),
+        Ints::Refuse("log_sigmoid_cpu")
+    ),
     row!("gelu", |x, p| x.gelu(), X, |s, g, p| g * s.gelu_grad(), Some(gelu_grad), Ints::Refuse("GeluKernelImpl")),
-    row!("gelu_tanh", |x, p| x.gelu_tanh(), X, |s, g, p| g * s.gelu_tanh_grad(), Some(gelu_tanh_grad),
-        Ints::Refuse("GeluKernelImpl")),
+    row!(
+        "gelu_tanh",
+        |x, p| x.gelu_tanh(),
+        X,
+        |s, g, p| g * s.gelu_tanh_grad(),
+        Some(gelu_tanh_grad),
+        Ints::Refuse("GeluKernelImpl")
+    ),
     row!("silu", |x, p| x.silu(), X, |s, g, p| g * s.silu_grad(), Some(silu_grad), Ints::Refuse("silu_cpu")),
-    row!("mish", |x, p| x * x.softplus().tanh(), X, |s, g, p| {
+    row!(
+        "mish",
+        |x, p| x * x.softplus().tanh(),
+        X,
+        |s, g, p| {
             let t = s.softplus().tanh();
             let x = s.limit(T::from_f64(750.0));
             g * (t + x * x.logistic() * (T::ONE - t * t))
-        }, Some(mish_grad), Ints::Refuse("mish_cpu")),
+        },
+        Some(mish_grad),
+        Ints::Refuse("mish_cpu")
+    ),
     // p: beta, threshold.
-    row!("softplus", |x, p| if x * p[0] > p[1] { x } else { (x * p[0]).softplus() / p[0] }, X,
-        |s, g, p| if s * p[0] > p[1] { g } else { g * (s * p[0]).sigmoid() }, Some(softplus_grad),
-        Ints::Refuse("softplus_cpu")),
+    row!(
+        "softplus",
+        |x, p| if x * p[0] > p[1] { x } else { (x * p[0]).softplus() / p[0] },
+        X,
+        |s, g, p| if s * p[0] > p[1] { g } else { g * (s * p[0]).sigmoid() },
+        Some(softplus_grad),
+        Ints::Refuse("softplus_cpu")
+    ),
     // p[0]: slope.
-    row!("leaky_relu", |x, p| if x > T::ZERO { x } else { x * p[0] }, X,
+    row!(
+        "leaky_relu",
+        |x, p| if x > T::ZERO { x } else { x * p[0] },
+        X,
         |s, g, p| if s > T::ZERO { g } else { g * p[0] },
-        Some(|x, g, p| where_(&compare(Binary::Gt, x, 0.0)?, g, &scale(g, p[0])?)), Ints::Refuse("leaky_relu_cpu")),
+        Some(|x, g, p| where_(&compare(Binary::Gt, x, 0.0)?, g, &scale(g, p[0])?)),
+        Ints::Refuse("leaky_relu_cpu")
+    ),
     // p: alpha, scale, input_scale.
-    row!("elu", |x, p| if x > T::ZERO { x * p[1] } else { (x * p[2]).expm1() * (p[0] * p[1]) }, X,
-        |s, g, p| if s > T::ZERO { g * p[1] } else { g * (p[0] * p[1] * p[2]) * (s * p[2]).exp() }, Some(elu_grad),
-        Ints::Refuse("elu_cpu")),
+    row!(
+        "elu",
+        |x, p| if x > T::ZERO { x * p[1] } else { (x * p[2]).expm1() * (p[0] * p[1]) },
+        X,
+        |s, g, p| if s > T::ZERO { g * p[1] } else { g * (p[0] * p[1] * p[2]) * (s * p[2]).exp() },
+        Some(elu_grad),
+        Ints::Refuse("elu_cpu")
+    ),
     // p: lowest, highest.
-    row!("hardtanh", |x, p| clamp(x, p[0], p[1]), X, |s, g, p| if (s <= p[0]) | (s >= p[1]) { T::ZERO } else { g },
+    row!(
+        "hardtanh",
+        |x, p| clamp(x, p[0], p[1]),
+        X,
+        |s, g, p| if (s <= p[0]) | (s >= p[1]) { T::ZERO } else { g },
         Some(|x, g, p| mask(&within(Binary::Gt, Binary::Lt, x, p)?, g)),
-        Ints::Keep("hardtanh", |x, p| x.max(p[0] as i64).min(p[1] as i64))),
-    row!("relu6", |x, p| clamp(x, T::ZERO, T::from_f64(6.0)), X,
+        Ints::Keep("hardtanh", |x, p| x.max(p[0] as i64).min(p[1] as i64))
+    ),
+    row!(
+        "relu6",
+        |x, p| clamp(x, T::ZERO, T::from_f64(6.0)),
+        X,
         |s, g, p| if (s <= T::ZERO) | (s >= T::from_f64(6.0)) { T::ZERO } else { g },
         Some(|x, g, _| mask(&within(Binary::Gt, Binary::Lt, x, [0.0, 6.0, 0.0])?, g)),
-        Ints::Keep("hardtanh", |x, _| x.clamp(0, 6))),
-    row!("hardswish", |x, p| x * clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0), X,
+        Ints::Keep("hardtanh", |x, _| x.clamp(0, 6))
+    ),
+    row!(
+        "hardswish",
+        |x, p| x * clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0),
+        X,
         |s, g, p| {
             let three = T::from_f64(3.0);
-            if s <= -three { T::ZERO } else if s < three { g * (s / three + T::HALF) } else { g }
-        }, Some(hardswish_grad), Ints::Refuse("hardswish_cpu")),
-    row!("hardsigmoid", |x, p| clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0), X,
+            if s <= -three {
+                T::ZERO
+            } else if s < three {
+                g * (s / three + T::HALF)
+            } else {
+                g
+            }
+        },
+        Some(hardswish_grad),
+        Ints::Refuse("hardswish_cpu")
+    ),
+    row!(
+        "hardsigmoid",
+        |x, p| clamp(x + T::from_f64(3.0), T::ZERO, T::from_f64(6.0)) / T::from_f64(6.0),
+        X,
         |s, g, p| if (s > T::from_f64(-3.0)) & (s < T::from_f64(3.0)) { g / T::from_f64(6.0) } else { T::ZERO },
         Some(|x, g, _| scale(&mask(&within(Binary::Gt, Binary::Lt, x, [-3.0, 3.0, 0.0])?, g)?, 1.0 / 6.0)),
-        Ints::Refuse("hardsigmoid_cpu")),
+        Ints::Refuse("hardsigmoid_cpu")
+    ),
     // p[0]: lambda.
-    row!("hardshrink", |x, p| if (x >= -p[0]) & (x <= p[0]) { T::ZERO } else { x }, X,
-        |s, g, p| if (s >= -p[0]) & (s <= p[0]) { T::ZERO } else { g }, Some(shrink_grad),
-        Ints::Refuse("hardshrink_cpu")),
-    row!("softshrink", |x, p| if x > p[0] { x - p[0] } else if x < -p[0] { x + p[0] } else { x * T::ZERO }, X,
-        |s, g, p| if (s >= -p[0]) & (s <= p[0]) { T::ZERO } else { g }, Some(shrink_grad),
-        Ints::Refuse("softshrink_check")),
+    row!(
+        "hardshrink",
+        |x, p| if (x >= -p[0]) & (x <= p[0]) { T::ZERO } else { x },
+        X,
+        |s, g, p| if (s >= -p[0]) & (s <= p[0]) { T::ZERO } else { g },
+        Some(shrink_grad),
+        Ints::Refuse("hardshrink_cpu")
+    ),
+    row!(
+        "softshrink",
+        |x, p| if x > p[0] {
+            x - p[0]
+        } else if x < -p[0] {
+            x + p[0]
+        } else {
+            x * T::ZERO
+        },
+        X,
+        |s, g, p| if (s >= -p[0]) & (s <= p[0]) { T::ZERO } else { g },
+        Some(shrink_grad),
+        Ints::Refuse("softshrink_check")
+    ),
     // p: threshold, value.
-    row!("threshold", |x, p| if x <= p[0] { p[1] } else { x }, X, |s, g, p| if s <= p[0] { T::ZERO } else { g },
+    row!(
+        "threshold",
+        |x, p| if x <= p[0] { p[1] } else { x },
+        X,
+        |s, g, p| if s <= p[0] { T::ZERO } else { g },
         Some(|x, g, p| {
             let zero = crate::fill::full(&[], 0.0, g.dtype(), g.device())?;
             where_(&compare(Binary::Le, x, p[0])?, &zero, g)
-        }), Ints::Keep("threshold_cpu", |x, p| if x as f64 <= p[0] { p[1] as i64 } else { x })),
+        }),
+        Ints::Keep("threshold_cpu", |x, p| if x as f64 <= p[0] { p[1] as i64 } else { x })
+    ),
 ];
 
 fn logit_grad(x: &Tensor, g: &Tensor, p: Params) -> Result<Tensor> {

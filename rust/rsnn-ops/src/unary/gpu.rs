@@ -75,8 +75,7 @@ pub(crate) const EXPRESSIONS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-const GELU_BACKWARD: &str =
-    "g * (0.5 * (1.0 + erf_f32(x * 0.707106781)) + x * 0.398942280 * exp_f32(-0.5 * x * x))";
+const GELU_BACKWARD: &str = "g * (0.5 * (1.0 + erf_f32(x * 0.707106781)) + x * 0.398942280 * exp_f32(-0.5 * x * x))";
 
 fn find(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
     EXPRESSIONS.iter().find(|row| row.0 == name)

@@ -133,7 +133,9 @@ impl Op for Unary {
                 };
                 let wide = crate::copy::cast(x, DType::I64)?;
                 let out = Tensor::empty(x.shape(), DType::I64, x.device())?;
-                each(n, wide.as_slice(), out.as_mut_slice(), |a, b| b.iter_mut().zip(a).for_each(|(b, &a)| *b = f(a, p)));
+                each(n, wide.as_slice(), out.as_mut_slice(), |a, b| {
+                    b.iter_mut().zip(a).for_each(|(b, &a)| *b = f(a, p))
+                });
                 crate::copy::copy_into(&out, &call.outs[0])?;
             }
         }
@@ -159,7 +161,11 @@ impl Op for Unary {
             return Ok(smallvec::smallvec![Some(grad(&saved, g, self.params)?)]);
         }
         let out = Tensor::empty(g.shape(), g.dtype(), g.device())?;
-        crate::op::run(&SlopeOf { row: self.row, params: self.params }, &[saved, g.clone()], std::slice::from_ref(&out))?;
+        crate::op::run(
+            &SlopeOf { row: self.row, params: self.params },
+            &[saved, g.clone()],
+            std::slice::from_ref(&out),
+        )?;
         Ok(smallvec::smallvec![Some(out)])
     }
 
@@ -254,11 +260,12 @@ pub fn unary(name: &str, x: &Tensor, params: Params) -> Result<Tensor> {
 
 /// `x.name_()`: straight into `x` when nothing is recorded, else computed and assigned.
 pub fn unary_(name: &str, x: &Tensor, params: Params) -> Result<()> {
-    let recorded = autograd::is_enabled()
-        && (x.requires_grad() || x.autograd().base.as_ref().is_some_and(Tensor::requires_grad));
+    let recorded =
+        autograd::is_enabled() && (x.requires_grad() || x.autograd().base.as_ref().is_some_and(Tensor::requires_grad));
     let plain = x.is_contiguous() && x.device() == Device::Cpu && matches!(x.dtype(), DType::F32 | DType::F64);
     if TESTS.contains(&name) || recorded || !plain {
-        let value = unary(name, x, params)?;
+        // Backward may read what `x` held before, so those values stay as a copy.
+        let value = if recorded { unary(name, &crate::copy::copy(x)?, params)? } else { unary(name, x, params)? };
         ensure!(
             value.dtype().category() <= x.dtype().category(),
             Runtime,

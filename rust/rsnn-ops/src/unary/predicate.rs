@@ -18,12 +18,7 @@ impl Op for Test {
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         let x = &ins[0];
         let dtype = if self.0 == "bitwise_not" { x.dtype() } else { DType::Bool };
-        ensure!(
-            !dtype.is_float(),
-            NotImplemented,
-            "\"bitwise_not_cpu\" not implemented for '{}'",
-            dtype.scalar_name()
-        );
+        ensure!(!dtype.is_float(), NotImplemented, "\"bitwise_not_cpu\" not implemented for '{}'", dtype.scalar_name());
         Ok(smallvec::smallvec![Meta::new(x.shape(), dtype, x.device())])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
@@ -42,7 +37,12 @@ fn run<T: Element>(name: &str, call: &CpuCall) {
     let x = call.input::<T>(0);
     macro_rules! go {
         (|$v:ident| $test:expr) => {
-            map(x, call.output::<bool>(0), #[inline(always)] |$v: T| $test)
+            map(
+                x,
+                call.output::<bool>(0),
+                #[inline(always)]
+                |$v: T| $test,
+            )
         };
     }
     #[allow(clippy::eq_op)]
@@ -56,7 +56,12 @@ fn run<T: Element>(name: &str, call: &CpuCall) {
         "signbit" => go!(|v| v.to_f64().is_sign_negative()),
         // Flipping all bits of a bool would not be a bool.
         _ if T::DTYPE == DType::Bool => map(x, call.output::<T>(0), |v: T| T::from_i64(1 - v.to_i64())),
-        _ => map(x, call.output::<T>(0), #[inline(always)] |v: T| T::from_i64(!v.to_i64())),
+        _ => map(
+            x,
+            call.output::<T>(0),
+            #[inline(always)]
+            |v: T| T::from_i64(!v.to_i64()),
+        ),
     }
 }
 

@@ -29,19 +29,25 @@ macro_rules! row {
         }
         fn kernel<T: Real>(x: &[T], y: &mut [T], p: $crate::unary::Params) {
             let p = p.map(T::from_f64);
-            rsnn_cpu::simd::vectorize(#[inline(always)] || {
-                for (y, &x) in y.iter_mut().zip(x) {
-                    *y = f(x, p);
-                }
-            });
+            rsnn_cpu::simd::vectorize(
+                #[inline(always)]
+                || {
+                    for (y, &x) in y.iter_mut().zip(x) {
+                        *y = f(x, p);
+                    }
+                },
+            );
         }
         fn gradient<T: Real>(s: &[T], g: &[T], out: &mut [T], p: $crate::unary::Params) {
             let p = p.map(T::from_f64);
-            rsnn_cpu::simd::vectorize(#[inline(always)] || {
-                for ((o, &s), &g) in out.iter_mut().zip(s).zip(g) {
-                    *o = slope(s, g, p);
-                }
-            });
+            rsnn_cpu::simd::vectorize(
+                #[inline(always)]
+                || {
+                    for ((o, &s), &g) in out.iter_mut().zip(s).zip(g) {
+                        *o = slope(s, g, p);
+                    }
+                },
+            );
         }
         $crate::unary::Row {
             name: $name,
@@ -96,90 +102,264 @@ const KEEP: fn(i64, Params) -> i64 = |x, _| x;
 
 pub(super) static MATH: &[Row] = &[
     row!("neg", |x, p| -x, Nothing, |s, g, p| -g, Some(|_, g, _| neg(g)), Ints::Keep("neg", |x, _| x.wrapping_neg())),
-    row!("abs", |x, p| x.abs(), X, |s, g, p| if s > T::ZERO { g } else if s < T::ZERO { -g } else { T::ZERO },
-        Some(|x, g, _| mul(g, &apply_named("sign", x)?)), Ints::Keep("abs_cpu", |x, _| x.wrapping_abs())),
-    row!("sign", |x, p| if x > T::ZERO { T::ONE } else if x < T::ZERO { -T::ONE } else { T::ZERO }, Nothing, |s, g, p| g, None,
-        Ints::Keep("", |x, _| x.signum())),
+    row!(
+        "abs",
+        |x, p| x.abs(),
+        X,
+        |s, g, p| if s > T::ZERO {
+            g
+        } else if s < T::ZERO {
+            -g
+        } else {
+            T::ZERO
+        },
+        Some(|x, g, _| mul(g, &apply_named("sign", x)?)),
+        Ints::Keep("abs_cpu", |x, _| x.wrapping_abs())
+    ),
+    row!(
+        "sign",
+        |x, p| if x > T::ZERO {
+            T::ONE
+        } else if x < T::ZERO {
+            -T::ONE
+        } else {
+            T::ZERO
+        },
+        Nothing,
+        |s, g, p| g,
+        None,
+        Ints::Keep("", |x, _| x.signum())
+    ),
     row!("exp", |x, p| x.exp(), Y, |s, g, p| g * s, Some(|y, g, _| mul(g, y))),
-    row!("exp2", |x, p| via(x, f64::exp2), Y, |s, g, p| g * s * T::from_f64(LN_2),
-        Some(|y, g, _| scale(&mul(g, y)?, LN_2))),
+    row!(
+        "exp2",
+        |x, p| via(x, f64::exp2),
+        Y,
+        |s, g, p| g * s * T::from_f64(LN_2),
+        Some(|y, g, _| scale(&mul(g, y)?, LN_2))
+    ),
     row!("expm1", |x, p| x.expm1(), Y, |s, g, p| g * (s + T::ONE), Some(|y, g, _| mul(g, &plus(y, 1.0)?))),
     row!("log", |x, p| x.log(), X, |s, g, p| g / s, Some(|x, g, _| div(g, x))),
-    row!("log2", |x, p| via(x, f64::log2), X, |s, g, p| g / (s * T::from_f64(LN_2)),
-        Some(|x, g, _| div(g, &scale(x, LN_2)?))),
-    row!("log10", |x, p| via(x, f64::log10), X, |s, g, p| g / (s * T::from_f64(LN_10)),
-        Some(|x, g, _| div(g, &scale(x, LN_10)?))),
+    row!(
+        "log2",
+        |x, p| via(x, f64::log2),
+        X,
+        |s, g, p| g / (s * T::from_f64(LN_2)),
+        Some(|x, g, _| div(g, &scale(x, LN_2)?))
+    ),
+    row!(
+        "log10",
+        |x, p| via(x, f64::log10),
+        X,
+        |s, g, p| g / (s * T::from_f64(LN_10)),
+        Some(|x, g, _| div(g, &scale(x, LN_10)?))
+    ),
     row!("log1p", |x, p| x.log1p(), X, |s, g, p| g / (s + T::ONE), Some(|x, g, _| div(g, &plus(x, 1.0)?))),
     row!("sqrt", |x, p| x.sqrt(), Y, |s, g, p| g / (s + s), Some(|y, g, _| div(g, &scale(y, 2.0)?))),
     // The root of a sum of squares: its gradient at zero is zero, not infinite.
-    row!("sqrt_zero_slope", |x, p| x.sqrt(), Y, |s, g, p| if s == T::ZERO { T::ZERO } else { g / (s + s) },
+    row!(
+        "sqrt_zero_slope",
+        |x, p| x.sqrt(),
+        Y,
+        |s, g, p| if s == T::ZERO { T::ZERO } else { g / (s + s) },
         Some(|y, g, _| {
             let flat = compare(Binary::Eq, y, 0.0)?;
             let safe = where_(&flat, &crate::fill::full(&[], 1.0, y.dtype(), y.device())?, y)?;
             mask(&apply_named_bool("logical_not", &flat)?, &div(g, &scale(&safe, 2.0)?)?)
-        })),
-    row!("rsqrt", |x, p| T::ONE / x.sqrt(), Y, |s, g, p| g * T::from_f64(-0.5) * s * s * s,
-        Some(|y, g, _| scale(&mul(g, &mul(y, &mul(y, y)?)?)?, -0.5))),
+        })
+    ),
+    row!(
+        "rsqrt",
+        |x, p| T::ONE / x.sqrt(),
+        Y,
+        |s, g, p| g * T::from_f64(-0.5) * s * s * s,
+        Some(|y, g, _| scale(&mul(g, &mul(y, &mul(y, y)?)?)?, -0.5))
+    ),
     row!("reciprocal", |x, p| T::ONE / x, Y, |s, g, p| -g * s * s, Some(|y, g, _| neg(&mul(g, &mul(y, y)?)?))),
-    row!("square", |x, p| x * x, X, |s, g, p| (g + g) * s, Some(|x, g, _| mul(&scale(g, 2.0)?, x)),
-        Ints::Keep("", |x, _| x.wrapping_mul(x))),
+    row!(
+        "square",
+        |x, p| x * x,
+        X,
+        |s, g, p| (g + g) * s,
+        Some(|x, g, _| mul(&scale(g, 2.0)?, x)),
+        Ints::Keep("", |x, _| x.wrapping_mul(x))
+    ),
     row!("sin", |x, p| x.sin(), X, |s, g, p| g * s.cos(), Some(|x, g, _| mul(g, &apply_named("cos", x)?))),
     row!("cos", |x, p| x.cos(), X, |s, g, p| -g * s.sin(), Some(|x, g, _| neg(&mul(g, &apply_named("sin", x)?)?))),
-    row!("tan", |x, p| via(x, f64::tan), Y, |s, g, p| g * (T::ONE + s * s),
-        Some(|y, g, _| mul(g, &plus(&mul(y, y)?, 1.0)?))),
-    row!("asin", |x, p| via(x, f64::asin), X, |s, g, p| g / (T::ONE - s * s).sqrt(),
-        Some(|x, g, _| mul(g, &rsqrt(&one_minus_square(x)?)?))),
-    row!("acos", |x, p| via(x, f64::acos), X, |s, g, p| -g / (T::ONE - s * s).sqrt(),
-        Some(|x, g, _| neg(&mul(g, &rsqrt(&one_minus_square(x)?)?)?))),
-    row!("atan", |x, p| via(x, f64::atan), X, |s, g, p| g / (T::ONE + s * s),
-        Some(|x, g, _| div(g, &plus(&mul(x, x)?, 1.0)?))),
-    row!("sinh", |x, p| via(x, f64::sinh), X, |s, g, p| g * via(s, f64::cosh),
-        Some(|x, g, _| mul(g, &apply_named("cosh", x)?))),
-    row!("cosh", |x, p| via(x, f64::cosh), X, |s, g, p| g * via(s, f64::sinh),
-        Some(|x, g, _| mul(g, &apply_named("sinh", x)?))),
+    row!(
+        "tan",
+        |x, p| via(x, f64::tan),
+        Y,
+        |s, g, p| g * (T::ONE + s * s),
+        Some(|y, g, _| mul(g, &plus(&mul(y, y)?, 1.0)?))
+    ),
+    row!(
+        "asin",
+        |x, p| via(x, f64::asin),
+        X,
+        |s, g, p| g / (T::ONE - s * s).sqrt(),
+        Some(|x, g, _| mul(g, &rsqrt(&one_minus_square(x)?)?))
+    ),
+    row!(
+        "acos",
+        |x, p| via(x, f64::acos),
+        X,
+        |s, g, p| -g / (T::ONE - s * s).sqrt(),
+        Some(|x, g, _| neg(&mul(g, &rsqrt(&one_minus_square(x)?)?)?))
+    ),
+    row!(
+        "atan",
+        |x, p| via(x, f64::atan),
+        X,
+        |s, g, p| g / (T::ONE + s * s),
+        Some(|x, g, _| div(g, &plus(&mul(x, x)?, 1.0)?))
+    ),
+    row!(
+        "sinh",
+        |x, p| via(x, f64::sinh),
+        X,
+        |s, g, p| g * via(s, f64::cosh),
+        Some(|x, g, _| mul(g, &apply_named("cosh", x)?))
+    ),
+    row!(
+        "cosh",
+        |x, p| via(x, f64::cosh),
+        X,
+        |s, g, p| g * via(s, f64::sinh),
+        Some(|x, g, _| mul(g, &apply_named("sinh", x)?))
+    ),
     row!("tanh", |x, p| x.tanh(), Y, |s, g, p| g * (T::ONE - s * s), Some(|y, g, _| mul(g, &one_minus_square(y)?))),
-    row!("asinh", |x, p| via(x, f64::asinh), X, |s, g, p| g / (s * s + T::ONE).sqrt(),
-        Some(|x, g, _| mul(g, &rsqrt(&plus(&mul(x, x)?, 1.0)?)?))),
-    row!("acosh", |x, p| via(x, f64::acosh), X, |s, g, p| g / (s * s - T::ONE).sqrt(),
-        Some(|x, g, _| mul(g, &rsqrt(&plus(&mul(x, x)?, -1.0)?)?))),
-    row!("atanh", |x, p| via(x, f64::atanh), X, |s, g, p| g / (T::ONE - s * s),
-        Some(|x, g, _| div(g, &one_minus_square(x)?))),
-    row!("erf", |x, p| x.erf(), X, |s, g, p| g * T::from_f64(FRAC_2_SQRT_PI) * (-(s * s)).exp(),
-        Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, FRAC_2_SQRT_PI))),
-    row!("erfc", |x, p| via(x, super::special::erfc), X, |s, g, p| g * T::from_f64(-FRAC_2_SQRT_PI) * (-(s * s)).exp(),
-        Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, -FRAC_2_SQRT_PI))),
-    row!("erfinv", |x, p| via(x, super::special::erfinv), Y, |s, g, p| g * T::from_f64(1.0 / FRAC_2_SQRT_PI) * (s * s).exp(),
-        Some(|y, g, _| scale(&mul(g, &apply_named("exp", &mul(y, y)?)?)?, 1.0 / FRAC_2_SQRT_PI))),
+    row!(
+        "asinh",
+        |x, p| via(x, f64::asinh),
+        X,
+        |s, g, p| g / (s * s + T::ONE).sqrt(),
+        Some(|x, g, _| mul(g, &rsqrt(&plus(&mul(x, x)?, 1.0)?)?))
+    ),
+    row!(
+        "acosh",
+        |x, p| via(x, f64::acosh),
+        X,
+        |s, g, p| g / (s * s - T::ONE).sqrt(),
+        Some(|x, g, _| mul(g, &rsqrt(&plus(&mul(x, x)?, -1.0)?)?))
+    ),
+    row!(
+        "atanh",
+        |x, p| via(x, f64::atanh),
+        X,
+        |s, g, p| g / (T::ONE - s * s),
+        Some(|x, g, _| div(g, &one_minus_square(x)?))
+    ),
+    row!(
+        "erf",
+        |x, p| x.erf(),
+        X,
+        |s, g, p| g * T::from_f64(FRAC_2_SQRT_PI) * (-(s * s)).exp(),
+        Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, FRAC_2_SQRT_PI))
+    ),
+    row!(
+        "erfc",
+        |x, p| via(x, super::special::erfc),
+        X,
+        |s, g, p| g * T::from_f64(-FRAC_2_SQRT_PI) * (-(s * s)).exp(),
+        Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, -FRAC_2_SQRT_PI))
+    ),
+    row!(
+        "erfinv",
+        |x, p| via(x, super::special::erfinv),
+        Y,
+        |s, g, p| g * T::from_f64(1.0 / FRAC_2_SQRT_PI) * (s * s).exp(),
+        Some(|y, g, _| scale(&mul(g, &apply_named("exp", &mul(y, y)?)?)?, 1.0 / FRAC_2_SQRT_PI))
+    ),
     row!("floor", |x, p| via(x, f64::floor), Nothing, |s, g, p| g, None, Ints::Keep("floor_vml_cpu", KEEP)),
     row!("ceil", |x, p| via(x, f64::ceil), Nothing, |s, g, p| g, None, Ints::Keep("ceil_vml_cpu", KEEP)),
     // p[0]: decimals.
-    row!("round", |x, p| if p[0] == T::ZERO { via(x, f64::round_ties_even) } else { decimals(x, p) }, Nothing,
-        |s, g, p| g, None, Ints::Keep("round_vml_cpu", KEEP)),
+    row!(
+        "round",
+        |x, p| if p[0] == T::ZERO { via(x, f64::round_ties_even) } else { decimals(x, p) },
+        Nothing,
+        |s, g, p| g,
+        None,
+        Ints::Keep("round_vml_cpu", KEEP)
+    ),
     row!("trunc", |x, p| via(x, f64::trunc), Nothing, |s, g, p| g, None, Ints::Keep("trunc_vml_cpu", KEEP)),
-    row!("frac", |x, p| x - via(x, f64::trunc), Nothing, |s, g, p| g, Some(|_, g, _| Ok(g.clone())),
-        Ints::Refuse("frac_cpu")),
-    row!("deg2rad", |x, p| x * T::from_f64(PI / 180.0), Nothing, |s, g, p| g * T::from_f64(PI / 180.0),
-        Some(|_, g, _| scale(g, PI / 180.0))),
-    row!("rad2deg", |x, p| x * T::from_f64(180.0 / PI), Nothing, |s, g, p| g * T::from_f64(180.0 / PI),
-        Some(|_, g, _| scale(g, 180.0 / PI))),
-    row!("lgamma", |x, p| via(x, super::special::lgamma), X, |s, g, p| g * via(s, super::special::digamma),
-        Some(|x, g, _| mul(g, &apply_named("digamma", x)?))),
-    row!("digamma", |x, p| via(x, super::special::digamma), X,
-        |s, g, p| g * via(s, |s| super::special::polygamma(1, s)), Some(|x, g, _| mul(g, &polygamma(1.0, x)?))),
+    row!(
+        "frac",
+        |x, p| x - via(x, f64::trunc),
+        Nothing,
+        |s, g, p| g,
+        Some(|_, g, _| Ok(g.clone())),
+        Ints::Refuse("frac_cpu")
+    ),
+    row!(
+        "deg2rad",
+        |x, p| x * T::from_f64(PI / 180.0),
+        Nothing,
+        |s, g, p| g * T::from_f64(PI / 180.0),
+        Some(|_, g, _| scale(g, PI / 180.0))
+    ),
+    row!(
+        "rad2deg",
+        |x, p| x * T::from_f64(180.0 / PI),
+        Nothing,
+        |s, g, p| g * T::from_f64(180.0 / PI),
+        Some(|_, g, _| scale(g, 180.0 / PI))
+    ),
+    row!(
+        "lgamma",
+        |x, p| via(x, super::special::lgamma),
+        X,
+        |s, g, p| g * via(s, super::special::digamma),
+        Some(|x, g, _| mul(g, &apply_named("digamma", x)?))
+    ),
+    row!(
+        "digamma",
+        |x, p| via(x, super::special::digamma),
+        X,
+        |s, g, p| g * via(s, |s| super::special::polygamma(1, s)),
+        Some(|x, g, _| mul(g, &polygamma(1.0, x)?))
+    ),
     // p[0]: the order.
-    row!("polygamma", |x, p| via(x, |x| super::special::polygamma(p[0].to_f64() as u32, x)), X,
+    row!(
+        "polygamma",
+        |x, p| via(x, |x| super::special::polygamma(p[0].to_f64() as u32, x)),
+        X,
         |s, g, p| g * via(s, |s| super::special::polygamma(p[0].to_f64() as u32 + 1, s)),
-        Some(|x, g, p| mul(g, &polygamma(p[0] + 1.0, x)?))),
-    row!("sinc", |x, p| via(x, super::special::sinc), X, |s, g, p| g * via(s, super::special::sinc_grad), Some(sinc_grad)),
+        Some(|x, g, p| mul(g, &polygamma(p[0] + 1.0, x)?))
+    ),
+    row!(
+        "sinc",
+        |x, p| via(x, super::special::sinc),
+        X,
+        |s, g, p| g * via(s, super::special::sinc_grad),
+        Some(sinc_grad)
+    ),
     // p: what NaN, +inf and -inf become.
-    row!("nan_to_num",
-        |x, p| if x.is_nan() { p[0] } else if x == T::INFINITY { p[1] } else if x == -T::INFINITY { p[2] } else { x },
-        X, |s, g, p| if s.abs() < T::INFINITY { g } else { T::ZERO },
-        Some(|x, g, _| mask(&apply_named_bool("isfinite", x)?, g)), Ints::Keep("", KEEP)),
+    row!(
+        "nan_to_num",
+        |x, p| if x.is_nan() {
+            p[0]
+        } else if x == T::INFINITY {
+            p[1]
+        } else if x == -T::INFINITY {
+            p[2]
+        } else {
+            x
+        },
+        X,
+        |s, g, p| if s.abs() < T::INFINITY { g } else { T::ZERO },
+        Some(|x, g, _| mask(&apply_named_bool("isfinite", x)?, g)),
+        Ints::Keep("", KEEP)
+    ),
     // p[0], p[1]: bounds; the gradient passes on the bounds themselves.
-    row!("clamp", |x, p| clamp(x, p[0], p[1]), X, |s, g, p| if (s >= p[0]) & (s <= p[1]) { g } else { T::ZERO },
+    row!(
+        "clamp",
+        |x, p| clamp(x, p[0], p[1]),
+        X,
+        |s, g, p| if (s >= p[0]) & (s <= p[1]) { g } else { T::ZERO },
         Some(|x, g, p| mask(&within(Binary::Ge, Binary::Le, x, p)?, g)),
-        Ints::Keep("clamp", |x, p| x.max(p[0] as i64).min(p[1] as i64))),
+        Ints::Keep("clamp", |x, p| x.max(p[0] as i64).min(p[1] as i64))
+    ),
 ];
 
 #[inline(always)]

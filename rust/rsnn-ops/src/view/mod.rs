@@ -277,11 +277,7 @@ pub fn narrow(x: &Tensor, dim: i64, start: i64, length: i64) -> Result<Tensor> {
         -size
     );
     let start = if start < 0 { start + size } else { start };
-    ensure!(
-        start + length <= size,
-        Runtime,
-        "start ({start}) + length ({length}) exceeds dimension size ({size})."
-    );
+    ensure!(start + length <= size, Runtime, "start ({start}) + length ({length}) exceeds dimension size ({size}).");
     Ok(slice(x, dim, start as usize, length as usize, 1))
 }
 

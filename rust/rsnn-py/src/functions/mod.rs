@@ -1,5 +1,6 @@
 //! One file per topic; each registers its functions.
 mod conv;
+mod gpu;
 mod index;
 mod join;
 mod nn;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     conv::register(m)?;
+    gpu::register(m)?;
     index::register(m)?;
     join::register(m)?;
     nn::register(m)?;

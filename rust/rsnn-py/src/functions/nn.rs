@@ -55,7 +55,13 @@ fn on_slices(op: &str, tensors: &[&Tensor], f: impl Fn(&[Tensor]) -> Result<()>)
     let mut ready = vec![];
     for t in tensors {
         ensure!(t.device() == rsnn_ops::Device::Cpu, NotImplemented, "{op}: no kernel for device {}", t.device());
-        ensure!(t.shape() == tensors[0].shape(), Runtime, "{op}: expected tensors of shape {:?}, got {:?}", tensors[0].shape(), t.shape());
+        ensure!(
+            t.shape() == tensors[0].shape(),
+            Runtime,
+            "{op}: expected tensors of shape {:?}, got {:?}",
+            tensors[0].shape(),
+            t.shape()
+        );
         let wide = if tensors[0].dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         let t = t.detach();
         ready.push(if t.dtype() == wide { copy::contiguous(&t)? } else { copy::cast(&t, wide)? });
@@ -92,7 +98,11 @@ pub fn adam_step(
     let n = params.len();
     let lengths = [grads.len(), exp_avgs.len(), exp_avg_sqs.len(), steps.len()];
     guard(|| {
-        ensure!(lengths == [n; 4] && (!amsgrad || max_exp_avg_sqs.len() == n), Value, "adam_step: lists of different lengths");
+        ensure!(
+            lengths == [n; 4] && (!amsgrad || max_exp_avg_sqs.len() == n),
+            Value,
+            "adam_step: lists of different lengths"
+        );
         for i in 0..n {
             let args = AdamArgs { lr, betas: (beta1, beta2), eps, weight_decay, step: steps[i], decoupled, maximize };
             let mut all: Vec<&Tensor> = vec![&params[i], &exp_avgs[i], &exp_avg_sqs[i]];
@@ -101,13 +111,25 @@ pub fn adam_step(
             }
             let grad = grads[i].detach();
             on_slices("adam_step", &all, |t| {
-                let grad = if grad.dtype() == t[0].dtype() { copy::contiguous(&grad)? } else { copy::cast(&grad, t[0].dtype())? };
-                ensure!(grad.shape() == t[0].shape(), Runtime, "adam_step: gradient of another shape than its parameter");
+                let grad = if grad.dtype() == t[0].dtype() {
+                    copy::contiguous(&grad)?
+                } else {
+                    copy::cast(&grad, t[0].dtype())?
+                };
+                ensure!(
+                    grad.shape() == t[0].shape(),
+                    Runtime,
+                    "adam_step: gradient of another shape than its parameter"
+                );
                 macro_rules! go {
                     ($t:ty) => {
                         rows::adamw_step::<$t>(
-                            t[0].as_mut_slice(), grad.as_slice(), t[1].as_mut_slice(), t[2].as_mut_slice(),
-                            t.get(3).map(|m| m.as_mut_slice()), args,
+                            t[0].as_mut_slice(),
+                            grad.as_slice(),
+                            t[1].as_mut_slice(),
+                            t[2].as_mut_slice(),
+                            t.get(3).map(|m| m.as_mut_slice()),
+                            args,
                         )
                     };
                 }
@@ -140,7 +162,11 @@ pub fn sgd_step(
     let n = params.len();
     let has = momentum != 0.0;
     guard(|| {
-        ensure!(grads.len() == n && (!has || momentum_buffers.len() == n && first.len() == n), Value, "sgd_step: lists of different lengths");
+        ensure!(
+            grads.len() == n && (!has || momentum_buffers.len() == n && first.len() == n),
+            Value,
+            "sgd_step: lists of different lengths"
+        );
         for i in 0..n {
             let first = first.get(i).copied().unwrap_or(false);
             let args = SgdArgs { lr, momentum, dampening, weight_decay, nesterov, maximize, first };
@@ -150,11 +176,24 @@ pub fn sgd_step(
             }
             let grad = grads[i].detach();
             on_slices("sgd_step", &all, |t| {
-                let grad = if grad.dtype() == t[0].dtype() { copy::contiguous(&grad)? } else { copy::cast(&grad, t[0].dtype())? };
-                ensure!(grad.shape() == t[0].shape(), Runtime, "sgd_step: gradient of another shape than its parameter");
+                let grad = if grad.dtype() == t[0].dtype() {
+                    copy::contiguous(&grad)?
+                } else {
+                    copy::cast(&grad, t[0].dtype())?
+                };
+                ensure!(
+                    grad.shape() == t[0].shape(),
+                    Runtime,
+                    "sgd_step: gradient of another shape than its parameter"
+                );
                 macro_rules! go {
                     ($t:ty) => {
-                        rows::sgd_step::<$t>(t[0].as_mut_slice(), grad.as_slice(), t.get(1).map(|m| m.as_mut_slice()), args)
+                        rows::sgd_step::<$t>(
+                            t[0].as_mut_slice(),
+                            grad.as_slice(),
+                            t.get(1).map(|m| m.as_mut_slice()),
+                            args,
+                        )
                     };
                 }
                 match t[0].dtype() {
@@ -171,7 +210,15 @@ pub fn sgd_step(
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     functions!(
-        m, softmax, log_softmax, layer_norm, rms_norm, linear, cross_entropy, scaled_dot_product_attention, adam_step,
+        m,
+        softmax,
+        log_softmax,
+        layer_norm,
+        rms_norm,
+        linear,
+        cross_entropy,
+        scaled_dot_product_attention,
+        adam_step,
         sgd_step,
     );
     Ok(())

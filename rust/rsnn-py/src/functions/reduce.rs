@@ -130,7 +130,23 @@ fn logcumsumexp(x: In, dim: i64) -> Out {
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    functions!(m, mean, nansum, nanmean, amax, amin, any, all, logsumexp, argmax, argmin, var, self::std, var_mean, std_mean);
+    functions!(
+        m,
+        mean,
+        nansum,
+        nanmean,
+        amax,
+        amin,
+        any,
+        all,
+        logsumexp,
+        argmax,
+        argmin,
+        var,
+        self::std,
+        var_mean,
+        std_mean
+    );
     functions!(m, max, min, max_dim, min_dim, prod, norm, count_nonzero);
     functions!(m, cumsum, cumprod, cummax, cummin, logcumsumexp);
     Ok(())
