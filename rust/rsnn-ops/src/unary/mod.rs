@@ -227,7 +227,7 @@ fn has_slope(row: &Row, device: Device) -> bool {
     #[cfg(feature = "gpu")]
     let on_gpu = gpu::has_slope(row.name);
     #[cfg(not(feature = "gpu"))]
-    let on_gpu = false;
+    let on_gpu = row.name.is_empty();
     device == Device::Cpu || on_gpu
 }
 
