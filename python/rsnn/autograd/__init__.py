@@ -1,7 +1,5 @@
 """Automatic differentiation: `backward`, `grad`, `Function`, modes and hooks."""
 
-import contextlib
-
 from .. import _rsnn as _C
 from . import graph
 from .function import Function, FunctionCtx, once_differentiable
@@ -91,25 +89,25 @@ def grad(
 
 
 class set_detect_anomaly:
-    """Accept torch's anomaly switch; native errors name their operation already."""
+    """Accept `mode=False`; the check of gradients for NaN does not exist yet.
+
+    Raises:
+        NotImplementedError: when switched on.
+    """
 
     def __init__(self, mode=True, check_nan=True):
-        from . import anomaly
-
-        self._before = anomaly.enabled
-        anomaly.enabled = bool(mode)
+        if mode:
+            raise NotImplementedError("set_detect_anomaly: got mode=True, anomaly detection is not supported yet")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exc):
-        from . import anomaly
-
-        anomaly.enabled = self._before
+        return False
 
 
 class detect_anomaly(set_detect_anomaly):
-    """Check gradients for NaN inside the block."""
+    """Refuse, as `set_detect_anomaly(True)` does."""
 
     def __init__(self, check_nan=True):
         super().__init__(True, check_nan)
