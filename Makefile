@@ -38,7 +38,7 @@ demo: $(WHEEL_STAMP) $(VENV)/.demo
 
 # Every test: Rust first, then Python against the installed wheel. Checks against PyTorch run where it is installed.
 test: $(WHEEL_STAMP) $(VENV)/.test
-	cargo test --workspace --exclude rsnn-py
+	cargo test --workspace --exclude rsnn-py --features rsnn-ops/validate,rsnn-gpu/validate
 	$(BIN)/python -m pytest -q tests
 
 check: $(VENV)/.base
