@@ -563,9 +563,6 @@ def fill_(self, value):
         if value.requires_grad:
             return _C.copy_(self, value)
         value = value.item()
-    if _C.is_grad_enabled() and self.requires_grad:
-        # The history goes on, with zero gradient.
-        return _C.assign(self, _C.masked_fill(self, _C.tensor(True, None), _C.tensor(value, None)))
     return _C.fill_(self, float(value))
 
 

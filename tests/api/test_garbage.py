@@ -32,14 +32,8 @@ CALLS = (
 )
 
 
-# What still breaks: name -> why.
-KNOWN_GAPS = {}
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_native(name, request):
-    if name in KNOWN_GAPS:
-        request.applymarker(pytest.mark.xfail(reason=KNOWN_GAPS[name], strict=False))
+def test_native(name):
     f = getattr(native, name)
     for keys in CALLS:
         values = garbage()

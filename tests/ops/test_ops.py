@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import rsnn
-from cases import CASES, KNOWN_GAPS
+from cases import CASES
 from rsnn.autograd.gradcheck import gradcheck, gradgradcheck
 
 torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
@@ -48,12 +48,7 @@ def same(expected, got, tol):
 
 
 def rows(keep=lambda c: True):
-    out = []
-    for c in CASES:
-        if keep(c):
-            marks = [pytest.mark.xfail(reason=KNOWN_GAPS[c.name], strict=False)] if c.name in KNOWN_GAPS else []
-            out.append(pytest.param(c, id=c.name, marks=marks))
-    return pytest.mark.parametrize("case", out)
+    return pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in CASES if keep(c)])
 
 
 def value_and_grads(lib, case, dtype, fn=None):

@@ -132,77 +132,35 @@ pub trait Element: Copy + Send + Sync + PartialOrd + Default + 'static {
     fn from_i64(x: i64) -> Self;
 }
 
+/// `element!(type => dtype, to f64, from f64, to i64, from i64)`
 macro_rules! element {
-    ($($t:ty => $d:ident);* $(;)?) => {$(
+    ($($t:ty => $d:ident, $to_f64:expr, $from_f64:expr, $to_i64:expr, $from_i64:expr);* $(;)?) => {$(
         impl Element for $t {
             const DTYPE: DType = DType::$d;
             #[inline(always)]
-            fn to_f64(self) -> f64 { self as f64 }
+            fn to_f64(self) -> f64 { ($to_f64)(self) }
             #[inline(always)]
-            fn from_f64(x: f64) -> Self { x as $t }
+            fn from_f64(x: f64) -> Self { ($from_f64)(x) }
             #[inline(always)]
-            fn to_i64(self) -> i64 { self as i64 }
+            fn to_i64(self) -> i64 { ($to_i64)(self) }
             #[inline(always)]
-            fn from_i64(x: i64) -> Self { x as $t }
+            fn from_i64(x: i64) -> Self { ($from_i64)(x) }
         }
     )*};
 }
 
 // Integers convert through i64 so that out-of-range values wrap as torch's casts do.
-macro_rules! element_int {
-    ($($t:ty => $d:ident);* $(;)?) => {$(
-        impl Element for $t {
-            const DTYPE: DType = DType::$d;
-            #[inline(always)]
-            fn to_f64(self) -> f64 { self as f64 }
-            #[inline(always)]
-            fn from_f64(x: f64) -> Self { x as i64 as $t }
-            #[inline(always)]
-            fn to_i64(self) -> i64 { self as i64 }
-            #[inline(always)]
-            fn from_i64(x: i64) -> Self { x as $t }
-        }
-    )*};
-}
-
-element! { f32 => F32; f64 => F64 }
-element_int! { u8 => U8; i8 => I8; i16 => I16; i32 => I32; i64 => I64 }
-
-macro_rules! element_half {
-    ($($t:ty => $d:ident);*) => {$(
-        impl Element for $t {
-            const DTYPE: DType = DType::$d;
-            #[inline(always)]
-            fn to_f64(self) -> f64 { self.to_f32() as f64 }
-            #[inline(always)]
-            fn from_f64(x: f64) -> Self { <$t>::from_f32(x as f32) }
-            #[inline(always)]
-            fn to_i64(self) -> i64 { self.to_f32() as i64 }
-            #[inline(always)]
-            fn from_i64(x: i64) -> Self { <$t>::from_f32(x as f32) }
-        }
-    )*};
-}
-element_half! { f16 => F16; bf16 => BF16 }
-
-impl Element for bool {
-    const DTYPE: DType = DType::Bool;
-    #[inline(always)]
-    fn to_f64(self) -> f64 {
-        f64::from(u8::from(self))
-    }
-    #[inline(always)]
-    fn from_f64(x: f64) -> Self {
-        x != 0.0
-    }
-    #[inline(always)]
-    fn to_i64(self) -> i64 {
-        i64::from(self)
-    }
-    #[inline(always)]
-    fn from_i64(x: i64) -> Self {
-        x != 0
-    }
+element! {
+    f32 => F32, |x| x as f64, |x| x as f32, |x| x as i64, |x| x as f32;
+    f64 => F64, |x| x, |x| x, |x| x as i64, |x| x as f64;
+    u8 => U8, |x| x as f64, |x: f64| x as i64 as u8, |x| x as i64, |x| x as u8;
+    i8 => I8, |x| x as f64, |x: f64| x as i64 as i8, |x| x as i64, |x| x as i8;
+    i16 => I16, |x| x as f64, |x: f64| x as i64 as i16, |x| x as i64, |x| x as i16;
+    i32 => I32, |x| x as f64, |x: f64| x as i64 as i32, |x| x as i64, |x| x as i32;
+    i64 => I64, |x| x as f64, |x| x as i64, |x| x, |x| x;
+    f16 => F16, |x: f16| x.to_f32() as f64, |x| f16::from_f32(x as f32), |x: f16| x.to_f32() as i64, |x| f16::from_f32(x as f32);
+    bf16 => BF16, |x: bf16| x.to_f32() as f64, |x| bf16::from_f32(x as f32), |x: bf16| x.to_f32() as i64, |x| bf16::from_f32(x as f32);
+    bool => Bool, |x| f64::from(u8::from(x)), |x| x != 0.0, i64::from, |x| x != 0;
 }
 
 /// Runs `$body` with `$T` bound to the Rust type of `$dtype`; the first word lists which dtypes take part.

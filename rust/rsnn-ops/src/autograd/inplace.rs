@@ -3,7 +3,7 @@ use super::node::{Edge, Node, accumulator};
 use crate::op::Op;
 use crate::tensor::Tensor;
 use crate::view::{AsStrided, AsStridedScatter};
-use rsnn_core::{Result, ensure};
+use rsnn_core::{Layout, Result, ensure};
 use std::sync::Arc;
 
 /// Where gradients of `x` go: its node, a leaf's accumulator, or nowhere.
@@ -91,6 +91,7 @@ pub fn assign(x: &Tensor, value: &Tensor) -> Result<()> {
     // The old history is looked up before the version moves.
     let base = x.autograd().base.clone();
     let base_edge = base.as_ref().and_then(edge_of);
+    let old_edge = if super::is_enabled() { edge_of(x) } else { None };
     crate::copy::copy_into(&value, x)?;
     x.storage().bump_version();
     if !super::is_enabled() {
@@ -98,9 +99,18 @@ pub fn assign(x: &Tensor, value: &Tensor) -> Result<()> {
     }
     let value_edge = edge_of(&value);
     let Some(base) = base else {
-        if value_edge.is_some() || x.requires_grad() {
-            x.set_edge(value_edge);
+        if value_edge.is_some() || old_edge.is_none() {
+            if value_edge.is_some() {
+                x.set_edge(value_edge);
+            }
+            return Ok(());
         }
+        // Overwritten by a constant: `x` keeps its place in the graph, with a zero gradient for what it was.
+        let whole = Layout::contiguous(x.shape());
+        let op = AsStridedScatter { layout: whole.clone(), base: whole };
+        let ins = [x.clone(), value.clone()];
+        let node = Node::synthetic(Arc::new(op), &ins, smallvec::smallvec![old_edge, None], x.meta());
+        x.set_edge(Some(Edge { node, nr: 0 }));
         return Ok(());
     };
     if value_edge.is_none() && base_edge.is_none() {

@@ -155,9 +155,11 @@ pub fn interleave_index(repeats: &Tensor) -> Result<Tensor> {
     let counts = crate::index::ids("repeat_interleave", repeats)?;
     let counts = counts.as_slice::<i64>();
     ensure!(counts.iter().all(|&n| n >= 0), Runtime, "repeats can not be negative");
-    let all: Vec<i64> =
-        counts.iter().enumerate().flat_map(|(i, &n)| std::iter::repeat_n(i as i64, n as usize)).collect();
-    Tensor::from_slice(&all, &[all.len()])
+    let total = counts.iter().try_fold(0i64, |sum, &n| sum.checked_add(n)).unwrap_or(i64::MAX) as usize;
+    let index = Tensor::empty(&[total], DType::I64, rsnn_core::Device::Cpu)?;
+    let all = counts.iter().enumerate().flat_map(|(i, &n)| std::iter::repeat_n(i as i64, n as usize));
+    index.as_mut_slice::<i64>().iter_mut().zip(all).for_each(|(slot, i)| *slot = i);
+    Ok(index)
 }
 
 /// `repeat_interleave(x, repeats, dim, output_size)` with a count for each row (or one for all).

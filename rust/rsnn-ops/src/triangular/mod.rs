@@ -9,6 +9,7 @@ use crate::tensor::Tensor;
 use rsnn_core::{DType, Device, Result, ensure};
 use rsnn_cpu::pool::{self, SendPtr};
 use smallvec::smallvec;
+use std::ops::Range;
 
 /// Keeps `column - row <= diagonal` (lower) or `>= diagonal` (upper) of each matrix.
 #[derive(Clone, Copy)]
@@ -74,22 +75,39 @@ pub fn triu(x: &Tensor, diagonal: i64) -> Result<Tensor> {
     apply(Triangle { upper: true, diagonal }, std::slice::from_ref(x))
 }
 
-fn triangle_indices(rows: i64, cols: i64, dtype: DType, keep: impl Fn(i64, i64) -> bool) -> Result<Tensor> {
+/// Indices of the columns `columns(r)` of each row in `range`; both lie inside the matrix.
+fn triangle_indices(range: Range<i64>, dtype: DType, columns: impl Fn(i64) -> Range<i64>) -> Result<Tensor> {
+    // Every row of the range has a column, so this refuses what memory cannot hold before anything is counted.
+    Tensor::empty(&[2, (range.end - range.start).max(0) as usize], DType::I64, Device::Cpu)?;
+    let width = |r: i64| (columns(r).end - columns(r).start) as usize;
+    let total = range.clone().try_fold(0usize, |sum, r| sum.checked_add(width(r))).unwrap_or(usize::MAX);
+    let t = Tensor::empty(&[2, total], DType::I64, Device::Cpu)?;
+    let (rows, cols) = t.as_mut_slice::<i64>().split_at_mut(total);
+    let places = range.flat_map(|r| columns(r).map(move |c| (r, c)));
+    for ((row, col), (r, c)) in rows.iter_mut().zip(cols).zip(places) {
+        (*row, *col) = (r, c);
+    }
+    if dtype == DType::I64 { Ok(t) } else { crate::copy::cast(&t, dtype) }
+}
+
+fn check_sizes(rows: i64, cols: i64) -> Result<()> {
     ensure!(rows >= 0, Runtime, "row must be non-negative, got{rows}");
     ensure!(cols >= 0, Runtime, "col must be non-negative, got{cols}");
-    let places: Vec<(i64, i64)> =
-        (0..rows).flat_map(|r| (0..cols).map(move |c| (r, c))).filter(|&(r, c)| keep(r, c)).collect();
-    let all: Vec<i64> = places.iter().map(|p| p.0).chain(places.iter().map(|p| p.1)).collect();
-    let t = Tensor::from_slice(&all, &[2, places.len()])?;
-    if dtype == DType::I64 { Ok(t) } else { crate::copy::cast(&t, dtype) }
+    Ok(())
 }
 
 /// Rows and columns of the lower triangle, one row of the result each.
 pub fn tril_indices(rows: i64, cols: i64, offset: i64, dtype: DType, device: Device) -> Result<Tensor> {
-    crate::device::to(&triangle_indices(rows, cols, dtype, |r, c| c - r <= offset)?, device)
+    check_sizes(rows, cols)?;
+    let first = if cols == 0 { rows } else { offset.saturating_neg().clamp(0, rows) };
+    let columns = |r: i64| 0..r.saturating_add(offset).saturating_add(1).clamp(0, cols);
+    crate::device::to(&triangle_indices(first..rows, dtype, columns)?, device)
 }
 
 /// Rows and columns of the upper triangle.
 pub fn triu_indices(rows: i64, cols: i64, offset: i64, dtype: DType, device: Device) -> Result<Tensor> {
-    crate::device::to(&triangle_indices(rows, cols, dtype, |r, c| c - r >= offset)?, device)
+    check_sizes(rows, cols)?;
+    let last = if cols == 0 { 0 } else { cols.saturating_sub(offset).clamp(0, rows) };
+    let columns = |r: i64| r.saturating_add(offset).clamp(0, cols)..cols;
+    crate::device::to(&triangle_indices(0..last, dtype, columns)?, device)
 }
