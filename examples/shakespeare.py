@@ -264,10 +264,10 @@ def save_and_compare(model, optimizer, characters: str, tokens: rsnn.Tensor, pat
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=150, help="time to train (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=165, help="time to train (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=0, help="train for this many steps instead")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("."), help="folder of the checkpoint and the pictures")
     options = parser.parse_args(argv)
