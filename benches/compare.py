@@ -1,7 +1,8 @@
 """Time rsnn beside torch, in turns within one run, and append JSON rows to benches/results/.
 
-Run `python benches/compare.py [name ...]`; without torch it times rsnn alone. Each library runs in a process of its own;
-torch runs with one thread and with all, and its better result counts. Ratios above 1 mean that rsnn is faster.
+Run `python benches/compare.py [name ...]`; without torch it times rsnn alone. Each library runs in processes of its own, with
+one thread and with all. A row compares rsnn on all threads with torch at its better thread count, and one thread with one.
+Ratios above 1 mean that rsnn is faster. The share is that of the machine's limit, which `probe` measures in the same run.
 """
 
 from __future__ import annotations
@@ -20,152 +21,10 @@ import sys
 import time
 from pathlib import Path
 
+from cases import CASES, Case, gemm, surface
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-
-
-# --- the cases: each takes the library and returns the function to time
-
-
-def dispatch(lib, kind):
-    x, y = lib.ones(1), lib.ones(1)
-    if kind == "add":
-        return lambda: x + y
-    if kind == "add_grad":
-        g = lib.ones(1, requires_grad=True)
-        return lambda: g + y
-    if kind == "shape":
-        return lambda: x.shape
-    if kind == "backward":
-        g = lib.ones(1, requires_grad=True)
-        return lambda: (g * y).backward()
-    layer = lib.nn.Linear(8, 8)
-    z = lib.ones(1, 8)
-    return lambda: layer(z)
-
-
-def gemm(lib, m, n, k):
-    a, b = lib.randn(m, k), lib.randn(k, n)
-    return lambda: a @ b
-
-
-def layer(lib, make, shape, backward=False):
-    module = make(lib)
-    x = lib.randn(*shape).requires_grad_(backward)
-    return _pass(lambda: module(x), backward)
-
-
-def _pass(forward, backward):
-    if not backward:
-        return forward
-    return lambda: forward().sum().backward()
-
-
-def softmax(lib, rows, columns, backward=False):
-    x = lib.randn(rows, columns).requires_grad_(backward)
-    return _pass(lambda: lib.softmax(x, -1), backward)
-
-
-def attention(lib, b, h, t, d, backward=False, causal=True):
-    q, k, v = (lib.randn(b, h, t, d).requires_grad_(backward) for _ in range(3))
-    f = lib.nn.functional.scaled_dot_product_attention
-    return _pass(lambda: f(q, k, v, is_causal=causal), backward)
-
-
-def cross_entropy(lib, rows, columns):
-    x, y = lib.randn(rows, columns).requires_grad_(), lib.randint(0, columns, (rows,))
-    return lambda: lib.nn.functional.cross_entropy(x, y).backward()
-
-
-def conv(lib, backward):
-    module = lib.nn.Conv2d(32, 64, 3, padding=1)
-    x = lib.randn(8, 32, 32, 32).requires_grad_(backward)
-    return _pass(lambda: module(x), backward)
-
-
-def adamw(lib):
-    shapes = [(256, 1024), (1024, 256), (768, 256), (256, 256), (1024,), (256,), (256,), (256,)] * 6
-    params = [lib.nn.Parameter(lib.randn(*shape)) for shape in shapes]
-    for p in params:
-        p.grad = lib.randn(*p.shape)
-    options = {"fused": True} if lib.__name__ == "torch" else {}
-    optimizer = lib.optim.AdamW(params, lr=1e-3, **options)
-    return optimizer.step
-
-
-def _example(lib, name):
-    """Load an example with the library's modules in the place of rsnn's."""
-    spec = importlib.util.spec_from_file_location(f"example_{name}", ROOT / "examples" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    if lib.__name__ != "rsnn":
-        for part in ("", ".nn", ".nn.functional"):
-            sys.modules["rsnn" + part] = importlib.import_module(lib.__name__ + part)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def demo_step(lib):
-    example = _example(lib, "shakespeare")
-    model = example.Transformer(84)
-    options = {"fused": True} if lib.__name__ == "torch" else {}
-    optimizer = lib.optim.AdamW(model.parameters(), lr=1e-3, **options)
-    tokens, targets = (lib.randint(0, 84, (16, 128)) for _ in range(2))
-
-    def step():
-        loss = example.loss_of(model, tokens, targets)
-        optimizer.zero_grad()
-        loss.backward()
-        lib.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-
-    return step
-
-
-def minilm(lib):
-    example = _example(lib, "minilm")
-    config = example.Config(30522, 384, 6, 12, 1536, 512, 2, 1e-12)
-    model = example.Bert(config).eval()
-    tokens, mask = lib.randint(0, 30522, (16, 32)), lib.ones(16, 32, dtype=lib.int64)
-
-    def run():
-        with lib.no_grad():
-            model(tokens, mask)
-
-    return run
-
-
-CASES = {
-    "dispatch: shape": lambda lib: dispatch(lib, "shape"),
-    "dispatch: add 1 element": lambda lib: dispatch(lib, "add"),
-    "dispatch: add 1 element, with grad": lambda lib: dispatch(lib, "add_grad"),
-    "dispatch: mul and backward, 1 element": lambda lib: dispatch(lib, "backward"),
-    "dispatch: nn.Linear(8, 8) call": lambda lib: dispatch(lib, "linear"),
-    "gemm 64x64x64": lambda lib: gemm(lib, 64, 64, 64),
-    "gemm 256x256x256": lambda lib: gemm(lib, 256, 256, 256),
-    "gemm 1024x1024x1024": lambda lib: gemm(lib, 1024, 1024, 1024),
-    "gemm 2048x256x1024": lambda lib: gemm(lib, 2048, 1024, 256),
-    "gemm 1x1024x1024": lambda lib: gemm(lib, 1, 1024, 1024),
-    "layer_norm 2048x256": lambda lib: layer(lib, lambda t: t.nn.LayerNorm(256), (2048, 256)),
-    "layer_norm 2048x256, forward and backward": lambda lib: layer(
-        lib, lambda t: t.nn.LayerNorm(256), (2048, 256), True
-    ),
-    "gelu 2048x1024": lambda lib: layer(lib, lambda t: t.nn.GELU(), (2048, 1024)),
-    "batch_norm 32x64x28x28, forward and backward": lambda lib: layer(
-        lib, lambda t: t.nn.BatchNorm2d(64), (32, 64, 28, 28), True
-    ),
-    "softmax 2048x512": lambda lib: softmax(lib, 2048, 512),
-    "softmax 2048x512, forward and backward": lambda lib: softmax(lib, 2048, 512, True),
-    "attention 16x8x128x32, causal": lambda lib: attention(lib, 16, 8, 128, 32),
-    "attention 16x8x128x32, causal, forward and backward": lambda lib: attention(lib, 16, 8, 128, 32, True),
-    "attention 1x8x1024x64, causal, forward and backward": lambda lib: attention(lib, 1, 8, 1024, 64, True),
-    "cross_entropy 2048x84, forward and backward": lambda lib: cross_entropy(lib, 2048, 84),
-    "conv2d 8x32x32x32 to 64, 3x3": lambda lib: conv(lib, False),
-    "conv2d 8x32x32x32 to 64, 3x3, forward and backward": lambda lib: conv(lib, True),
-    "AdamW step, 4.7 million weights": adamw,
-    "demo: training step": demo_step,
-    "MiniLM: 16 sentences of 32 tokens": minilm,
-}
 
 
 # --- a worker: one library in its own process, told on stdin what to time
@@ -188,6 +47,7 @@ def worker(name: str, threads: int) -> None:
     lib = importlib.import_module(name)
     importlib.import_module(name + ".nn.functional")
     lib.set_num_threads(threads)
+    cases = all_cases()
     functions = {}
     for line in sys.stdin:
         request = json.loads(line)
@@ -196,7 +56,7 @@ def worker(name: str, threads: int) -> None:
             if case not in functions:
                 functions.clear()
                 lib.manual_seed(0)
-                functions[case] = CASES[case](lib)
+                functions[case] = cases[case].make(lib)
                 functions[case]()
             answer = {"seconds": _time_once(functions[case], request["block"])}
         except Exception as error:
@@ -205,11 +65,22 @@ def worker(name: str, threads: int) -> None:
         print(json.dumps(answer), flush=True)
 
 
+def all_cases() -> dict[str, Case]:
+    """Return every row: the main ones, those of the surface, and those of the sweep."""
+    extra = [*surface.CASES, *gemm.sweep()]
+    return CASES | {case.name: case for case in extra}
+
+
+def _label(name: str, threads: int) -> str:
+    return f"{name} ({threads} thread{'s' if threads > 1 else ''})"
+
+
 class Process:
     """A worker, asked from here."""
 
     def __init__(self, name: str, threads: int):
-        self.label = f"{name} ({threads} thread{'s' if threads > 1 else ''})"
+        self.label, self.threads = _label(name, threads), threads
+        self.peak = 0.0
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         command = [sys.executable, __file__, "--worker", name, str(threads)]
         pipe = subprocess.PIPE
@@ -222,7 +93,9 @@ class Process:
             line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        return json.loads(line) if line else {"error": "the process ended"}
+        answer = json.loads(line) if line else {"error": "the process ended"}
+        self.peak = answer.get("peak_rss_mb", 0.0)
+        return answer
 
     def close(self) -> None:
         self.process.communicate()  # closes its stdin, which ends it
@@ -255,19 +128,51 @@ def compare(case: str, processes: list[Process], rounds: int, block: float) -> d
             elif i > 0:  # the first round warms up
                 times[p.label].append(answer["seconds"])
     row: dict = {"case": case, "unit": "seconds", "results": {k: _summary(v) for k, v in times.items() if v}}
+    row["peak_rss_mb"] = {p.label: p.peak for p in processes}
     if errors:
         row["errors"] = errors
-    best = {}
-    for label, result in row["results"].items():
-        library = label.split(" ")[0]
-        if library not in best or result["median"] < row["results"][best[library]]["median"]:
-            best[library] = label
-    if len(best) == 2:
-        ours, theirs = times[best["rsnn"]], times[best["torch"]]
-        row["best"] = best
-        row["ratio"] = statistics.median(theirs) / statistics.median(ours)
-        row["ratio_spread"] = [min(t / o for t, o in zip(theirs, ours)), max(t / o for t, o in zip(theirs, ours))]
+    for threads in sorted({p.threads for p in processes}):
+        _relate(row, times, threads)
     return row
+
+
+def _relate(row: dict, times: dict[str, list[float]], threads: int) -> None:
+    """Add the ratio for one thread count: torch may take any count up to it, whichever is better."""
+    ours = times.get(_label("rsnn", threads))
+    theirs = [times[k] for n in range(1, threads + 1) if times.get(k := _label("torch", n))]
+    if not ours or not theirs:
+        return
+    best = min(theirs, key=statistics.median)
+    quotients = sorted(t / o for t, o in zip(best, ours))
+    row.setdefault("ratio", {})[threads] = {
+        "median": statistics.median(best) / statistics.median(ours),
+        "low": quotients[len(quotients) // 10],
+        "high": quotients[-1 - len(quotients) // 10],
+    }
+
+
+def _share(case: Case, row: dict, limits: dict) -> None:
+    """Add the share of the physical limit that rsnn reaches, per thread count."""
+    for threads, limit in limits.items():
+        result = row["results"].get(_label("rsnn", int(threads)))
+        if not result or not (case.flops or case.bytes):
+            continue
+        seconds = case.flops / limit[case.kind] if case.flops and limit[case.kind] else 0.0
+        if case.bytes:
+            level = next((n for n, size in (("L2", 1e6), ("L3", 8e6)) if case.bytes <= size), "memory")
+            seconds = max(seconds, case.bytes / limit[level])
+        row.setdefault("share", {})[threads] = seconds / result["median"]
+
+
+def probe() -> dict:
+    """Measure the limits of this machine with the native probe; empty where there is no Rust toolchain."""
+    command = ["cargo", "run", "-q", "--profile", "bench", "-p", "rsnn-benches", "--bin", "probe"]
+    try:
+        out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"no probe, hence no shares of the limit: {error}")
+        return {}
+    return json.loads(out.stdout)
 
 
 def _fresh(code: str, repeats: int) -> list[float]:
@@ -280,8 +185,8 @@ def _fresh(code: str, repeats: int) -> list[float]:
     return values
 
 
-def start_up_rows(libraries: list[str], repeats: int) -> list[dict]:
-    """Measure import time, and memory after a first training step, in fresh processes."""
+def start_up_rows(libraries: list[str], repeats: int, chosen) -> list[dict]:
+    """Measure import time, and memory after small and large training steps, in fresh processes."""
     imports = "import time; t = time.perf_counter(); import {lib}; print(time.perf_counter() - t)"
     memory = (
         "import resource, {lib} as lib\n"
@@ -289,8 +194,26 @@ def start_up_rows(libraries: list[str], repeats: int) -> list[dict]:
         "layer(lib.ones(8, 64)).sum().backward()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
+    encoder = (
+        "import resource, {lib} as lib\n"
+        "layer = lib.nn.TransformerEncoderLayer(512, 8, 2048, batch_first=True)\n"
+        "model = lib.nn.TransformerEncoder(layer, 6)\n"
+        "optimizer = lib.optim.AdamW(model.parameters())\n"
+        "x = lib.randn(8, 128, 512)\n"
+        "for _ in range(3):\n"
+        "    optimizer.zero_grad()\n"
+        "    model(x).square().mean().backward()\n"
+        "    optimizer.step()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
     rows = []
-    for case, unit, code in (("import time", "seconds", imports), ("memory after one step", "MB", memory)):
+    for case, unit, code in (
+        ("import time", "seconds", imports),
+        ("memory after one step", "MB", memory),
+        ("6-layer encoder: peak memory", "MB", encoder),
+    ):
+        if not chosen(case):
+            continue
         row: dict = {"case": case, "unit": unit, "results": {}}
         for lib in libraries:
             try:
@@ -364,19 +287,27 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _show(row: dict) -> str:
+def _show(row: dict, case: Case | None = None) -> str:
     factor, unit = {"seconds": (1e6, "us"), "MB": (1, "MB")}[row["unit"]]
-    if "ratio" in row:
-        best = row.get("best", {"rsnn": "rsnn", "torch": "torch"})
-        ours, theirs = (row["results"][best[name]]["median"] * factor for name in ("rsnn", "torch"))
-        spread = "  ({:.2f} to {:.2f})".format(*row["ratio_spread"]) if "ratio_spread" in row else ""
-        text = f"{ours:12.2f} {theirs:12.2f} {unit}  {row['ratio']:6.2f}x{spread}"
-    else:
-        text = ", ".join(f"{label} {r['median'] * factor:.2f} {unit}" for label, r in row["results"].items())
-    notes = [f"{label}: {error}" for label, error in row.get("errors", {}).items()]
-    if "rsnn wheel" in row["results"]:
-        notes.append(f"wheel {row['results']['rsnn wheel']['median']:.2f} MB")
-    return f"{row['case']:<56} {'; '.join([text, *notes])}"
+    parts = []
+    ratios = row.get("ratio", {})
+    if not isinstance(ratios, dict):
+        parts.append(f"{ratios:.2f}x")
+        ratios = {}
+    for threads, ratio in ratios.items():
+        ours = row["results"][_label("rsnn", threads)]["median"] * factor
+        share = row.get("share", {}).get(str(threads))
+        parts.append(
+            f"{threads}: {ours:10.2f} {unit} {ratio['median']:6.2f}x ({ratio['low']:.2f} to {ratio['high']:.2f})"
+            + (f" {share:4.0%}" if share else "")
+        )
+    if not ratios:
+        parts += [f"{label} {r['median'] * factor:.2f} {unit}" for label, r in row["results"].items()]
+    if ratios and case and case.bar:
+        reached = ratios[max(ratios)]["median"]
+        parts.append(f"bar {case.bar:g} {'reached' if reached >= case.bar else 'MISSED'}")
+    parts += [f"{label}: {error}" for label, error in row.get("errors", {}).items()]
+    return f"{row['case']:<60} {'; '.join(parts)}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -384,7 +315,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", help="parts of the cases' names; all cases without them")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--block", type=float, default=0.05, help="seconds per measurement")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "compare.jsonl")
+    parser.add_argument("--surface", action="store_true", help="one row per op at 1 MB instead of the main rows")
+    parser.add_argument("--sweep", action="store_true", help="matrix sizes beside the rows instead of the main rows")
+    parser.add_argument("--out", type=Path, help="file of the rows (default: benches/results/<kind>.jsonl)")
     parser.add_argument("--wheel", type=Path, help="wheel to weigh in the row of sizes")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -393,45 +326,68 @@ def main(argv: list[str] | None = None) -> None:
         return
     if importlib.util.find_spec("rsnn") is None:
         sys.exit("compare.py: rsnn is not installed. Run: make wheel, then .venv/bin/python benches/compare.py")
+    run(options)
+
+
+def run(options: argparse.Namespace) -> None:
     libraries = ["rsnn", "torch"]
     if importlib.util.find_spec("torch") is None:
         libraries = ["rsnn"]
         print("torch is not installed: the rows hold rsnn's times only. To compare, run: pip install torch")
     where = machine()
+    limits = probe()
+    kind = "surface" if options.surface else "sweep" if options.sweep else "compare"
+    pool = {"surface": {c.name: c for c in surface.CASES}, "sweep": {c.name: c for c in gemm.sweep()}, "compare": CASES}[kind]
+    out = options.out or HERE / "results" / f"{kind}.jsonl"
+    out.parent.mkdir(parents=True, exist_ok=True)
     cores = where["cores"]
+    print(
+        f"{where['cpu']}, {cores} cores, commit {where['commit']}{' (changed)' if where['changed'] else ''}; limits {json.dumps(limits)}"
+    )
+    print("threads: rsnn's time, torch's time over it with its spread, share of the machine's limit")
 
     def chosen(name: str) -> bool:
         return not options.names or any(part.lower() in name.lower() for part in options.names)
 
-    counts = sorted({1, cores})
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{where['cpu']}, {cores} cores, commit {where['commit']}{' (changed)' if where['changed'] else ''}")
-    print(f"{'case':<56} {'rsnn':>12} {'torch':>12}      torch / rsnn")
     rows = []
-    with options.out.open("a") as file:
+    with out.open("a") as file:
 
         def keep(row: dict) -> None:
             rows.append(row)
-            print(_show(row), flush=True)
+            print(_show(row, pool.get(row["case"])), flush=True)
             file.write(json.dumps({**row, **where}) + "\n")
             file.flush()
 
-        cases = [case for case in CASES if chosen(case)]
-        if cases:
-            processes = [Process("rsnn", cores)]
-            processes += [Process(lib, n) for lib in libraries[1:] for n in counts]
-            for case in cases:
-                keep(compare(case, processes, options.rounds, options.block))
+        names = [name for name in pool if chosen(name)]
+        if names:
+            processes = [Process(lib, n) for n in sorted({1, cores}) for lib in libraries]
+            for name in names:
+                row = compare(name, processes, options.rounds, options.block)
+                row["bar"] = pool[name].bar
+                _share(pool[name], row, limits)
+                keep(row)
             for process in processes:
                 process.close()
-        for row in start_up_rows(libraries, 5) if chosen("import time") or chosen("memory after one step") else []:
-            keep(row)
-        if chosen("size on disk"):
-            keep(size_row(options.wheel))
-    timed = [row["ratio"] for row in rows if "ratio_spread" in row]
-    if timed:
-        slower = sum(ratio < 1 for ratio in timed)
-        print(f"median ratio {statistics.median(timed):.2f}x; slower than torch in {slower} of {len(timed)}")
+        if kind == "compare":
+            for row in start_up_rows(libraries, 5, chosen):
+                keep(row)
+            if chosen("size on disk"):
+                keep(size_row(options.wheel))
+    _conclude(rows)
+
+
+def _conclude(rows: list[dict]) -> None:
+    timed = [(row, row["ratio"][max(row["ratio"])]["median"]) for row in rows if isinstance(row.get("ratio"), dict)]
+    if not timed:
+        return
+    ratios = sorted(ratio for _, ratio in timed)
+    barred = [(row, ratio) for row, ratio in timed if row.get("bar")]
+    missed = [f"{row['case']} ({ratio:.2f} of {row['bar']:g})" for row, ratio in barred if ratio < row["bar"]]
+    print(
+        f"median ratio {statistics.median(ratios):.2f}x; as fast as torch in {sum(r >= 1 for r in ratios)} of {len(ratios)}, under 2/3 of its speed in {sum(r < 1 / 1.5 for r in ratios)}"
+    )
+    if barred:
+        print(f"bars reached: {len(barred) - len(missed)} of {len(barred)}" + "".join(f"\n  missed: {m}" for m in missed))
 
 
 if __name__ == "__main__":
