@@ -1,6 +1,9 @@
 //! The thread policy: one rayon pool sized by affinity and cgroup quota; work is cut by shape, never by thread count.
+use std::cell::Cell;
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// A raw pointer that chunks of one job may share; each chunk writes its own range.
 #[derive(Clone, Copy)]
@@ -64,17 +67,27 @@ pub fn range(len: usize, n_chunks: usize, i: usize) -> Range<usize> {
 
 /// Runs `f(0..n_chunks)` in parallel; the caller takes part and never waits for a helper that came too late.
 pub fn for_each_chunk(n_chunks: usize, f: impl Fn(usize) + Sync) {
+    if INTERRUPTED.get() {
+        return; // a later loop of a kernel that was stopped
+    }
     if n_chunks > 1
         && num_threads() > 1
         && let Some(pool) = pool()
     {
         return run(pool, num_threads().min(n_chunks).min(pool.size), n_chunks, &f);
     }
-    (0..n_chunks).for_each(f);
+    let watch = (n_chunks > 1).then(Watch::start).flatten();
+    for i in 0..n_chunks {
+        f(i);
+        if watch.as_ref().is_some_and(Watch::interrupted) {
+            return;
+        }
+    }
 }
 
 fn run(pool: &Pool, threads: usize, n_chunks: usize, f: &(dyn Fn(usize) + Sync)) {
     let next = AtomicUsize::new(0);
+    let watch = Watch::start();
     let drain = || {
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
@@ -82,6 +95,9 @@ fn run(pool: &Pool, threads: usize, n_chunks: usize, f: &(dyn Fn(usize) + Sync))
                 return;
             }
             f(i);
+            if watch.as_ref().is_some_and(Watch::interrupted) {
+                next.store(n_chunks, Ordering::Relaxed);
+            }
         }
     };
     if pool.rayon.current_thread_index().is_some() {
@@ -103,6 +119,45 @@ fn fan(threads: usize, drain: &(dyn Fn() + Sync)) {
     }
     let half = threads / 2;
     rayon::join(|| fan(threads - half, drain), || fan(half, drain));
+}
+
+/// Asks whether the user wants to stop; given by the binding.
+static ASK: OnceLock<fn() -> bool> = OnceLock::new();
+/// A loop shorter than this is not worth stopping: its tensors are left whole.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+thread_local! {
+    /// This thread may call `ASK`.
+    static ASKS: Cell<bool> = const { Cell::new(false) };
+    static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets long loops that this thread starts call `ask` between chunks; `true` leaves the rest of the loop undone.
+pub fn watch_interrupts(ask: fn() -> bool) {
+    ASKS.set(ASK.set(ask).is_ok());
+}
+
+/// Whether a loop of this thread was left undone since the last call.
+pub fn take_interrupted() -> bool {
+    INTERRUPTED.replace(false)
+}
+
+/// When a loop began, if its thread may ask.
+struct Watch(Instant);
+
+impl Watch {
+    fn start() -> Option<Watch> {
+        ASKS.get().then(|| Watch(Instant::now()))
+    }
+
+    fn interrupted(&self) -> bool {
+        if !ASKS.get() || self.0.elapsed() < PATIENCE {
+            return false;
+        }
+        let stop = INTERRUPTED.get() || ASK.get().is_some_and(|ask| ask());
+        INTERRUPTED.set(stop);
+        stop
+    }
 }
 
 struct Pool {

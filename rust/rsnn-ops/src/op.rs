@@ -162,7 +162,7 @@ pub fn run(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
         );
     }
     match device {
-        Device::Cpu => run_cpu(op, ins, outs),
+        Device::Cpu => run_cpu(op, ins, outs).and_then(|()| crate::interrupt::finished()),
         Device::Gpu(index) => crate::gpu::run(op, ins, outs, index),
     }
 }

@@ -76,7 +76,8 @@ pub type Outs = PyResult<Vec<Ret>>;
 /// Runs native code: errors become exceptions, a panic becomes a RuntimeError.
 pub fn guard<R>(f: impl FnOnce() -> Result<R>) -> PyResult<R> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
-        Ok(r) => r.map_err(crate::raise::raise),
+        // A kernel that Ctrl-C stopped has left garbage behind.
+        Ok(r) => r.and_then(|r| rsnn_ops::interrupt::finished().map(|()| r)).map_err(crate::raise::raise),
         Err(cause) => {
             let text = cause
                 .downcast_ref::<String>()
