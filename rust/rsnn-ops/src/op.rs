@@ -124,7 +124,16 @@ pub fn set_use_define(on: bool) -> bool {
 
 /// Runs `op` on `ins` and records it: the result of a one-output op.
 pub fn apply(op: impl Op, ins: &[Tensor]) -> Result<Tensor> {
-    let mut outs = apply_all(Arc::new(op), ins)?;
+    let mut outs = match defined(&op, ins) {
+        Some(outs) => outs?,
+        None => {
+            let outs = launch(&op, ins)?;
+            if follows(ins) {
+                Node::record(Arc::new(op), ins, &outs)?;
+            }
+            outs
+        }
+    };
     match outs.is_empty() {
         true => bail!(Runtime, "the operation has no output"),
         false => Ok(outs.swap_remove(0)),
@@ -133,20 +142,38 @@ pub fn apply(op: impl Op, ins: &[Tensor]) -> Result<Tensor> {
 
 /// Runs `op` on `ins` and records it; hidden outputs are kept for backward and not returned.
 pub fn apply_all(op: Arc<dyn Op>, ins: &[Tensor]) -> Result<Tensors> {
-    if USE_DEFINE.get()
-        && let Some(outs) = op.define(ins)
-    {
-        op.infer(ins)?;
+    if let Some(outs) = defined(&*op, ins) {
         return outs;
     }
-    let metas = op.infer(ins)?;
-    let mut outs: Tensors = metas.iter().map(Tensor::empty_meta).collect::<Result<_>>()?;
-    run(&*op, ins, &outs)?;
-    if autograd::is_enabled() && ins.iter().any(Tensor::requires_grad) {
-        Node::record(op.clone(), ins, &outs)?;
+    let hidden = op.hidden();
+    let mut outs = launch(&*op, ins)?;
+    if follows(ins) {
+        Node::record(op, ins, &outs)?;
     }
-    outs.truncate(outs.len() - op.hidden());
+    outs.truncate(outs.len() - hidden);
     Ok(outs)
+}
+
+/// The results by `define`, where that was asked for.
+fn defined(op: &dyn Op, ins: &[Tensor]) -> Option<Result<Tensors>> {
+    if !USE_DEFINE.get() {
+        return None;
+    }
+    let outs = op.define(ins)?;
+    Some(op.infer(ins).and(outs))
+}
+
+/// Checks and runs `op`; records nothing.
+fn launch(op: &dyn Op, ins: &[Tensor]) -> Result<Tensors> {
+    let metas = op.infer(ins)?;
+    let outs: Tensors = metas.iter().map(Tensor::empty_meta).collect::<Result<_>>()?;
+    run(op, ins, &outs)?;
+    Ok(outs)
+}
+
+/// Whether autograd follows a call with these inputs.
+fn follows(ins: &[Tensor]) -> bool {
+    autograd::is_enabled() && ins.iter().any(Tensor::requires_grad)
 }
 
 /// Runs the kernel of `op` into `outs`, which may be of any layout; records nothing.
