@@ -2,6 +2,8 @@
 
 import math
 
+from . import _rsnn as _C
+
 
 class Size(tuple):
     """Hold the sizes of a tensor; a tuple with `numel()`.
@@ -21,10 +23,6 @@ class Size(tuple):
     def __repr__(self):
         return f"rsnn.Size({list(self)})"
 
-    def __getitem__(self, i):
-        got = tuple.__getitem__(self, i)
-        return Size(got) if isinstance(i, slice) else got
-
     def __add__(self, other):
         return Size(tuple.__add__(self, tuple(other)))
 
@@ -35,3 +33,6 @@ class Size(tuple):
 
     def __reduce__(self):
         return (Size, (tuple(self),))
+
+
+_C.slices_stay(Size)

@@ -7,6 +7,7 @@ mod indexing;
 mod methods;
 mod prelude;
 mod raise;
+mod size;
 mod tensor;
 
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ fn _rsnn(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<tensor::PyTensor>()?;
     dtype::register(m)?;
     raise::register(m)?;
+    size::register(m)?;
     methods::register(m)?;
     autograd::register(m)?;
     convert::register(m)?;

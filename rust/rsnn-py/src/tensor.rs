@@ -2,9 +2,9 @@
 use crate::dtype::{PyDType, PyDevice};
 use crate::prelude::*;
 use crate::raise::raise;
+use crate::size::size;
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::ffi;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 use rsnn_ops::elementwise::{self, Binary};
 use rsnn_ops::{Tensor, view};
@@ -46,26 +46,6 @@ pub fn wrap(py: Python<'_>, t: Tensor) -> PyResult<Bound<'_, PyAny>> {
     let bound = Bound::new(py, PyTensor { tensor: t })?;
     remember(&bound.get().tensor, bound.as_ptr());
     Ok(bound.into_any())
-}
-
-static SIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// A `rsnn.Size` (a tuple subclass made in Python).
-pub fn size<'py>(py: Python<'py>, shape: &[usize]) -> PyResult<Bound<'py, PyAny>> {
-    let class = SIZE.get_or_try_init(py, || py.import("rsnn._size")?.getattr("Size").map(Bound::unbind))?;
-    // The class only adds methods to tuple, so it is filled as one; going through its constructor costs twice the time.
-    // SAFETY: a fresh object of a tuple type with room for every dimension, filled before anybody sees it.
-    unsafe {
-        let made = ffi::PyType_GenericAlloc(class.as_ptr().cast(), shape.len() as ffi::Py_ssize_t);
-        let made = Bound::from_owned_ptr_or_err(py, made)?;
-        for (i, n) in shape.iter().enumerate() {
-            let n = ffi::PyLong_FromSize_t(*n);
-            if n.is_null() || ffi::PyTuple_SetItem(made.as_ptr(), i as ffi::Py_ssize_t, n) != 0 {
-                return Err(PyErr::fetch(py));
-            }
-        }
-        Ok(made)
-    }
 }
 
 /// Sizes given as one sequence or as separate ints.
