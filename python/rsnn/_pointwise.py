@@ -146,8 +146,12 @@ def pow(input, exponent, *, out=None):
     """Raise to a power."""
     if isinstance(exponent, int) and exponent < 0 and isinstance(input, Tensor) and not input.is_floating_point():
         raise RuntimeError("Integers to negative integer powers are not allowed.")
-    if isinstance(exponent, (int, float)) and not isinstance(exponent, bool) and isinstance(input, Tensor) and exponent == 2:
-        return _out(_C.unary("square", input), out)
+    if isinstance(exponent, (int, float)) and not isinstance(exponent, bool) and isinstance(input, Tensor):
+        if exponent == 2 and (isinstance(exponent, int) or input.is_floating_point()):
+            return _out(_C.unary("square", input), out)
+        # torch's roots: that of -inf is NaN, where a power gives inf.
+        if exponent in (0.5, -0.5):
+            return _out(_C.unary("sqrt" if exponent > 0 else "rsqrt", input), out)
     return _out(_C.binary("pow", input, exponent), out)
 
 
@@ -252,6 +256,8 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None, *, out=None):
 
 def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     """Return `input + value * tensor1 * tensor2`."""
+    if not (input.is_floating_point() or tensor1.is_floating_point() or tensor2.is_floating_point()):
+        value = int(value)
     return _out(_C.add(input, _scaled(_C.mul(tensor1, tensor2), value, input)), out)
 
 
@@ -261,14 +267,23 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
 
 
 def lerp(input, end, weight, *, out=None):
-    """Return `input + weight * (end - input)`."""
-    return _out(_C.add(input, _C.mul(weight, _C.binary("sub", end, input))), out)
+    """Return `input + weight * (end - input)`, counted from the nearer end, so that weight 1 gives `end` exactly."""
+    span = _C.binary("sub", end, input)
+    from_start = lambda: _C.add(input, _C.mul(weight, span))
+    from_end = lambda: _C.binary("sub", end, _C.mul(span, _C.binary("sub", 1, weight)))
+    if isinstance(weight, Tensor):
+        near = _C.binary("lt", _C.unary("abs", weight), 0.5)
+        return _out(_C.where_(near, from_start(), from_end()), out)
+    if abs(weight) < 0.5:
+        return _out(from_start(), out)
+    return _out(_C.binary("sub", end, _C.mul(span, 1 - weight)), out)
 
 
 def copysign(input, other, *, out=None):
     """Return magnitudes of `input` with signs of `other`."""
-    other = other if isinstance(other, Tensor) else _C.tensor(float(other), input.dtype if input.is_floating_point() else None)
-    a = _C.unary("abs", input)
+    dtype = result_type(input, other if isinstance(other, Tensor) else float(other))
+    other = other if isinstance(other, Tensor) else _C.tensor(float(other), dtype)
+    a = _C.unary("abs", _C.to_dtype(input, dtype if dtype.is_floating_point else _C.get_default_dtype()))
     return _out(_C.where_(_C.test("signbit", other), _C.unary("neg", a), a), out)
 
 
@@ -278,7 +293,9 @@ def hypot(input, other, *, out=None):
     big, small = _C.binary("maximum", a, b), _C.binary("minimum", a, b)
     safe = _C.where_(_C.binary("eq", big, 0), 1.0, big)
     ratio = _C.binary("div", small, safe)
-    return _out(_C.mul(big, _C.unary("sqrt", _C.add(_C.mul(ratio, ratio), 1.0))), out)
+    y = _C.mul(big, _C.unary("sqrt", _C.add(_C.mul(ratio, ratio), 1.0)))
+    infinite = _C.binary("logical_or", _C.binary("eq", a, float("inf")), _C.binary("eq", b, float("inf")))
+    return _out(_C.where_(infinite, float("inf"), y), out)
 
 
 def logaddexp(input, other, *, out=None):
@@ -402,4 +419,4 @@ def is_signed(input):
 
 def is_inference(input):
     """Tell whether the tensor was made in inference mode."""
-    return False
+    return input.is_inference()

@@ -19,7 +19,7 @@ _METHODS = {
         bitwise_right_shift multiply arctan2 not_equal less less_equal greater greater_equal add sub subtract div
         divide true_divide pow float_power positive clamp clip clamp_min clamp_max round logit nan_to_num addcmul addcdiv
         lerp copysign hypot logaddexp logaddexp2 xlogy fmax fmin ldexp heaviside angle isclose allclose equal
-        is_same_size is_nonzero is_complex is_signed is_inference""",
+        is_same_size is_nonzero is_complex is_signed""",
     _reduction: """sum mean nansum nanmean prod amax amin aminmax max min argmax argmin any all count_nonzero var std
         logsumexp norm dist cumsum cumprod cummax cummin logcumsumexp sort argsort msort topk kthvalue median nanmedian
         mode unique unique_consecutive bincount histc quantile softmax log_softmax diff trace""",

@@ -56,6 +56,21 @@ def compile(model=None, **kwargs):
     return model if model is not None else (lambda m: m)
 
 
+def is_anomaly_enabled():
+    """Tell whether anomaly detection is on."""
+    return _C.anomaly()[0]
+
+
+def is_anomaly_check_nan_enabled():
+    """Tell whether anomaly detection looks for nan."""
+    return _C.anomaly()[1]
+
+
+def set_anomaly_enabled(enabled, check_nan=True):
+    """Switch anomaly detection; `autograd.set_detect_anomaly` does so as a context."""
+    _C.set_anomaly(enabled, check_nan)
+
+
 def get_device(input):
     """Return the index of the tensor's GPU, -1 for the CPU."""
     return input.get_device()

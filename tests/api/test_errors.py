@@ -133,19 +133,7 @@ def caught(call, lib):
     return None
 
 
-# Calls that rsnn still accepts: name -> why. Strict, so that a fix shows.
-ACCEPTED = {
-    "inference": "tensors made in inference mode are not marked, so saving one for backward is not refused",
-}
-
-
-def rows():
-    for name in CALLS:
-        why = ACCEPTED.get(name)
-        yield pytest.param(name, marks=pytest.mark.xfail(reason=why, strict=True) if why else ())
-
-
-@pytest.mark.parametrize("name", rows())
+@pytest.mark.parametrize("name", CALLS)
 def test_error(name):
     call, phrase = CALLS[name]
     expected, got = caught(call, torch), caught(call, rsnn)

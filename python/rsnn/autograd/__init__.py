@@ -2,6 +2,7 @@
 
 from .. import _rsnn as _C
 from . import graph
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, FunctionCtx, once_differentiable
 from .grad_mode import (
     enable_grad,
@@ -86,31 +87,6 @@ def grad(
     if materialize_grads:
         found = [_C.full(list(x.shape), 0.0, x.dtype, x.device) if g is None else g for g, x in zip(found, inputs)]
     return tuple(found)
-
-
-class set_detect_anomaly:
-    """Accept `mode=False`; the check of gradients for NaN does not exist yet.
-
-    Raises:
-        NotImplementedError: when switched on.
-    """
-
-    def __init__(self, mode=True, check_nan=True):
-        if mode:
-            raise NotImplementedError("set_detect_anomaly: got mode=True, anomaly detection is not supported yet")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        return False
-
-
-class detect_anomaly(set_detect_anomaly):
-    """Refuse, as `set_detect_anomaly(True)` does."""
-
-    def __init__(self, check_nan=True):
-        super().__init__(True, check_nan)
 
 
 # The functions take the submodule's name; importing it later would put the module back.

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from typing import Any
 
 from .. import _rsnn as _C
 
@@ -43,7 +44,7 @@ class _Mode:
 
         return wrapper
 
-    def clone(self):
+    def clone(self) -> Any:
         """Return a fresh context of the same kind."""
         return type(self)()
 
@@ -62,7 +63,7 @@ class no_grad(_Mode):
 
     __slots__ = ("_before",)
 
-    def __new__(cls, orig_func=None):
+    def __new__(cls, orig_func=None) -> Any:  # a context, or the decorated function
         self = object.__new__(cls)
         return self if orig_func is None else self(orig_func)
 
@@ -78,7 +79,7 @@ class enable_grad(_Mode):
 
     __slots__ = ("_before",)
 
-    def __new__(cls, orig_func=None):
+    def __new__(cls, orig_func=None) -> Any:  # a context, or the decorated function
         self = object.__new__(cls)
         return self if orig_func is None else self(orig_func)
 

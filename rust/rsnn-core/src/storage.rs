@@ -36,6 +36,7 @@ pub struct Storage {
     data: Data,
     bytes: usize,
     version: AtomicU64,
+    inference: bool,
 }
 
 // SAFETY: the bytes are plain data; who writes them while others read is governed by the tensor layer.
@@ -50,7 +51,17 @@ impl Storage {
     }
 
     pub fn new(data: Data, bytes: usize) -> Storage {
-        Storage { data, bytes, version: AtomicU64::new(0) }
+        Storage { data, bytes, version: AtomicU64::new(0), inference: false }
+    }
+
+    /// Marks bytes made in inference mode: autograd neither saves nor follows them.
+    pub fn for_inference(mut self, inference: bool) -> Storage {
+        self.inference = inference;
+        self
+    }
+
+    pub fn is_inference(&self) -> bool {
+        self.inference
     }
 
     pub fn device(&self) -> Device {

@@ -89,7 +89,8 @@ impl Tensor {
             Device::Cpu => Storage::cpu(bytes)?,
             Device::Gpu(index) => crate::gpu::storage(index, bytes)?,
         };
-        Ok(Tensor::from_body(Body { storage: Arc::new(storage), dtype, layout: Layout::contiguous(shape) }))
+        let storage = Arc::new(storage.for_inference(crate::autograd::is_inference()));
+        Ok(Tensor::from_body(Body { storage, dtype, layout: Layout::contiguous(shape) }))
     }
 
     pub fn empty_meta(meta: &Meta) -> Result<Tensor> {
@@ -241,6 +242,11 @@ impl Tensor {
             !on || self.dtype().is_float(),
             Runtime,
             "only Tensors of floating point and complex dtype can require gradients"
+        );
+        ensure!(
+            !on || crate::autograd::is_inference() || !self.storage().is_inference(),
+            Runtime,
+            "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
         );
         let mut meta = self.autograd();
         if meta.node.is_some() {

@@ -329,7 +329,31 @@ fn pop_saved_hooks() {
     ag::pop_saved_hooks();
 }
 
+/// The Python call stack, innermost call last, as tracebacks print it.
+fn stack() -> String {
+    Python::attach(|py| {
+        let lines = py.import("traceback")?.call_method0("format_stack")?;
+        "".into_pyobject(py)?.call_method1("join", (lines,))?.extract::<String>()
+    })
+    .unwrap_or_default()
+}
+
+fn warn(text: &str) -> Result<()> {
+    Python::attach(|py| py.import("warnings")?.call_method1("warn", (text,)).map(drop)).map_err(park)
+}
+
+#[pyfunction]
+fn set_anomaly(enabled: bool, check_nan: bool) {
+    ag::anomaly::set(enabled, check_nan);
+}
+/// (enabled, checks for nan).
+#[pyfunction]
+fn anomaly() -> (bool, bool) {
+    (ag::anomaly::is_enabled(), ag::anomaly::checks_nan())
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    ag::anomaly::install(ag::anomaly::Reporter { stack, warn });
     m.add_class::<PyNode>()?;
     functions!(
         m,
@@ -349,6 +373,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         grad_accumulator,
         push_saved_hooks,
         pop_saved_hooks,
+        set_anomaly,
+        anomaly,
     );
     Ok(())
 }

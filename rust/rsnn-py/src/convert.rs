@@ -222,6 +222,7 @@ pub fn from_array(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let bytes = layout.end() * dtype.size();
     let owner = Box::new(Owner(obj.clone().unbind()));
     let storage = Storage::new(Data::Borrowed { ptr: address as *mut u8, _owner: owner }, bytes);
+    let storage = storage.for_inference(rsnn_ops::autograd::is_inference());
     Ok(Tensor::from_body(Body { storage: Arc::new(storage), dtype, layout }))
 }
 
@@ -261,6 +262,7 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: PyDType, copy: bool, offset: usi
     }
     let owner = Box::new(Owner(buffer.clone().unbind()));
     let storage = Storage::new(Data::Borrowed { ptr: start as *mut u8, _owner: owner }, n * size);
+    let storage = storage.for_inference(rsnn_ops::autograd::is_inference());
     let layout = rsnn_core::Layout::contiguous(&[n]);
     Ok(Ret(Tensor::from_body(Body { storage: Arc::new(storage), dtype: dtype.0, layout })))
 }

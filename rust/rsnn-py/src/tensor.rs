@@ -74,6 +74,16 @@ fn binary(kind: Binary, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>, swap: bool) 
     Ok(wrap(py, out)?.unbind())
 }
 
+/// The root that a Python float asks for as an exponent.
+fn root(exponent: &Bound<'_, PyAny>) -> Option<&'static str> {
+    let number = exponent.cast::<pyo3::types::PyFloat>().ok()?;
+    match number.value() {
+        0.5 => Some("sqrt"),
+        -0.5 => Some("rsqrt"),
+        _ => None,
+    }
+}
+
 fn in_place(kind: Binary, slf: &Bound<'_, PyTensor>, b: &Bound<'_, PyAny>) -> PyResult<()> {
     let y: In = b.extract()?;
     guard(|| elementwise::binary_(kind, &slf.get().tensor, &y))
@@ -159,6 +169,11 @@ impl PyTensor {
         binary(Binary::Remainder, slf.as_any(), o, true)
     }
     fn __pow__(slf: &Bound<'_, Self>, o: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> Obj {
+        // torch's roots: that of -inf is NaN, where a power gives inf.
+        if let Some(name) = root(o) {
+            let out = guard(|| rsnn_ops::unary::unary(name, &slf.get().tensor, [0.0; 3]))?;
+            return Ok(wrap(slf.py(), out)?.unbind());
+        }
         binary(Binary::Pow, slf.as_any(), o, false)
     }
     fn __rpow__(slf: &Bound<'_, Self>, o: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> Obj {
@@ -408,8 +423,14 @@ impl PyTensor {
         Ok(())
     }
     #[getter(_version)]
-    fn version(&self) -> u64 {
-        self.tensor.storage().version()
+    fn version(&self) -> PyResult<u64> {
+        if self.tensor.storage().is_inference() {
+            return Err(pyo3::exceptions::PyRuntimeError::new_err("Inference tensors do not track version counter."));
+        }
+        Ok(self.tensor.storage().version())
+    }
+    fn is_inference(&self) -> bool {
+        self.tensor.storage().is_inference()
     }
     #[getter(_base)]
     fn base(&self) -> Option<Ret> {

@@ -222,7 +222,11 @@ impl Engine {
             }
             return Ok(SmallVec::new());
         }
-        let mut results = node.run(&grads, &needs, self.keep, self.create)?;
+        let mut results = if super::anomaly::is_enabled() {
+            super::anomaly::watch(node, || node.run(&grads, &needs, self.keep, self.create))?
+        } else {
+            node.run(&grads, &needs, self.keep, self.create)?
+        };
         let post = node.hooks.lock().as_ref().map(|h| h.post.clone()).unwrap_or_default();
         for (_, hook) in post {
             if let Some(new) = hook(&results, &grads)? {

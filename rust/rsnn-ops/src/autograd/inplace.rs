@@ -52,6 +52,11 @@ pub fn track_view(op: Arc<dyn Op>, x: &Tensor, y: &Tensor) {
 
 /// Refuses in-place writes that autograd cannot follow.
 pub fn check_inplace(x: &Tensor) -> Result<()> {
+    ensure!(
+        super::is_inference() || !x.storage().is_inference(),
+        Runtime,
+        "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update."
+    );
     if !super::is_enabled() {
         return Ok(());
     }

@@ -1,4 +1,5 @@
 //! Autograd: the recorded graph (`node`), its execution (`engine`), grad mode, and what in-place ops do to history (`inplace`).
+pub mod anomaly;
 mod engine;
 mod inplace;
 mod mode;

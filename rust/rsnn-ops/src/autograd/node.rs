@@ -70,8 +70,8 @@ pub struct Node {
     pub outputs: SmallVec<[Meta; 1]>,
     pub(crate) body: Mutex<Body>,
     pub hooks: Mutex<Option<Box<NodeHooks>>>,
-    /// The binding's wrapper object, if it made one.
-    pub note: Mutex<Option<Box<dyn std::any::Any + Send + Sync>>>,
+    /// Where it was recorded; kept in anomaly mode only.
+    pub(crate) origin: Option<Box<super::anomaly::Origin>>,
 }
 
 static SEQ: AtomicU64 = AtomicU64::new(1);
@@ -91,7 +91,7 @@ impl Node {
             outputs,
             body: Mutex::new(body),
             hooks: Mutex::new(None),
-            note: Mutex::new(None),
+            origin: super::anomaly::origin(),
         }
     }
 

@@ -45,6 +45,12 @@ enum Kept {
 
 impl SavedTensor {
     pub fn new(x: &Tensor, output: Option<u32>) -> Result<SavedTensor> {
+        if x.storage().is_inference() && output.is_none() {
+            bail!(
+                Runtime,
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `rsnn.no_grad()` instead of `rsnn.inference_mode()`."
+            );
+        }
         let version = x.storage().version();
         let hooks = HOOKS.with(|h| h.borrow().last().cloned());
         let kept = match hooks {
