@@ -12,7 +12,10 @@ from harness import compare  # noqa: E402
 
 @pytest.fixture(scope="session")
 def torch():
-    return pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
+    torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
+    # Its threads wait by spinning, which on a busy machine costs more than these small sizes.
+    torch.set_num_threads(1)
+    return torch
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,14 @@ class Record:
         else:
             self.events.append("no error")
 
+    def warns(self, action, match=""):
+        """Record the categories of the warnings of `action`, and whether `match` is in their texts; return its result."""
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            result = action()
+        self.events.append([(warning.category.__name__, match in str(warning.message)) for warning in seen])
+        return result
+
     def _plain(self, value):
         if isinstance(value, self.lib.Tensor):
             value = value.detach()
@@ -54,6 +62,13 @@ def tensor(lib, *shape, grad=False, **kwargs):
     """Return a tensor of `numbers`."""
     out = lib.from_numpy(np.array(numbers(*shape, **kwargs)))
     return out.requires_grad_() if grad else out
+
+
+def bool_mask(lib, *shape, seed=0):
+    """Return a mask with True in about two thirds, and at least one in each row."""
+    mask = numbers(*shape, seed=seed) > -0.4
+    mask[..., 0] = True
+    return lib.from_numpy(mask)
 
 
 def fill(lib, module, seed=0):

@@ -221,16 +221,26 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 
 def _orthonormal(matrix):
-    """Return Q of the QR factorization with a positive diagonal in R, by Gram-Schmidt run twice for accuracy."""
-    work = matrix.to(rsnn.float64).clone()
-    for j in range(work.shape[1]):
-        column = work[:, j].clone()
-        if j:
-            basis = work[:, :j]
-            for _ in range(2):
-                column = column - basis.matmul(basis.t().matmul(column))
-        work[:, j] = column / column.norm()
-    return work.to(matrix.dtype)
+    """Return Q of the QR factorization with a positive diagonal in R, by Gram-Schmidt run twice for accuracy.
+
+    Columns go in panels: what is left of one after products with all earlier columns is small enough for the cache.
+    """
+    rows = matrix.t().to(rsnn.float64).contiguous().clone()
+    width = 32
+    for start in range(0, rows.shape[0], width):
+        panel = rows[start : start + width]
+        panel.copy_(_without(panel, rows[:start]))
+        for i in range(panel.shape[0]):
+            row = _without(panel[i : i + 1], panel[:i])
+            panel[i : i + 1] = row / row.norm()
+    return rows.t().to(matrix.dtype)
+
+
+def _without(rows, basis):
+    """Take what lies in the span of the orthonormal rows `basis` out of `rows`."""
+    for _ in range(2 if basis.shape[0] else 0):
+        rows = rows - rows.matmul(basis.t()).matmul(basis)
+    return rows
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):

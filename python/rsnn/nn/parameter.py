@@ -158,7 +158,7 @@ def _refuse(name):
 
 for _name in (
     "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __matmul__ __rmatmul__ __getitem__ "
-    "__pow__ __neg__ add add_ mul mul_ sub sub_ div div_ matmul mm sum mean normal_ uniform_ fill_ zero_ clone copy_ "
+    "__pow__ __neg__ add add_ mul mul_ sub sub_ div div_ matmul mm sum mean normal_ uniform_ fill_ zero_ clone "
     "view reshape numel t expand item tolist numpy"
 ).split():
     setattr(UninitializedTensorMixin, _name, _refuse(_name))

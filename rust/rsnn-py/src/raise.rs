@@ -17,8 +17,18 @@ pub fn park(e: PyErr) -> Error {
     Error::Raised
 }
 
-/// The Python exception of an error.
+/// The Python exception of an error, marked as one of an op so that modules may add their path to its text.
 pub fn raise(e: Error) -> PyErr {
+    let own = !matches!(e, Error::Raised);
+    let error = exception(e);
+    if own {
+        // Where the mark does not hold, the text stays without a path.
+        let _ = Python::attach(|py| error.value(py).setattr("_rsnn_op", true));
+    }
+    error
+}
+
+fn exception(e: Error) -> PyErr {
     match e {
         Error::Value(s) => PyValueError::new_err(s),
         Error::Type(s) => PyTypeError::new_err(s),

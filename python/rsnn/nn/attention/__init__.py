@@ -23,11 +23,13 @@ class SDPBackend(IntEnum):
 def sdpa_kernel(backends, set_priority=False):
     """Accept torch's choice of backends; the result does not depend on it.
 
-    Raises: TypeError when `backends` is neither an SDPBackend nor a list of them.
+    Raises: AssertionError when `backends` is neither an SDPBackend nor a list of them.
     """
     backends = [backends] if isinstance(backends, SDPBackend) else backends
     if not isinstance(backends, list) or not all(isinstance(backend, SDPBackend) for backend in backends):
-        raise TypeError("Backend must be an instance of SDPBackend or a list of SDPBackend instances")
+        raise AssertionError(
+            f"Backend must be an instance of SDPBackend or a list of SDPBackend instances, got {type(backends).__name__}"
+        )
     if not backends:
         raise ValueError("sdpa_kernel: at least one backend is needed")
     yield

@@ -6,6 +6,7 @@ All masks and layouts of `nn.MultiheadAttention` are sorted out here; scores are
 from __future__ import annotations
 
 import math
+import warnings
 
 import rsnn
 from rsnn import _rsnn as _C
@@ -24,20 +25,18 @@ def scaled_dot_product_attention(
         value: (N, ..., H, S, Ev).
         attn_mask: broadcast to (N, ..., H, L, S); bool (True takes part) or float (added to the scores).
         dropout_p: probability of dropping a weight; applied whenever it is above zero.
-        is_causal: position i sees positions up to i only.
+        is_causal: position i sees positions up to i only; with a mask, those of them that it allows.
         scale: 1 / √E without it.
         enable_gqa: H of key and value may divide H of query.
 
     A row with nothing to attend to gives zeros.
 
-    Raises: RuntimeError when both a mask and `is_causal` are given.
+    Raises: RuntimeError when shapes or dtypes do not go together.
     """
-    if is_causal and attn_mask is not None:
-        raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     return _C.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
 
 
-def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):
+def _mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads):
     """Raise on inputs whose dimensions do not go together; return whether they are batched."""
     ndim = query.dim()
     if ndim not in (2, 3):
@@ -66,25 +65,43 @@ def _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads):
     return ndim == 3
 
 
-def _check_mask(mask, name):
-    if mask is not None and mask.dtype != rsnn.bool and not mask.is_floating_point():
-        raise AssertionError(f"only bool and floating types of {name} are supported")
+def _none_or_dtype(input):
+    return None if input is None else input.dtype
 
 
-def _project(query, key, value, packed, separate, bias):
-    """Return q, k, v of (N, L, E); one product where inputs are the same tensor."""
-    if packed is not None:
-        embed_dim = packed.shape[1]
-        if query is key and key is value:
-            return _C.linear(query, packed, bias).chunk(3, -1)
-        if key is value:
-            w_q, w_kv = packed.split([embed_dim, 2 * embed_dim])
-            b_q, b_kv = (None, None) if bias is None else bias.split([embed_dim, 2 * embed_dim])
-            return (_C.linear(query, w_q, b_q), *_C.linear(key, w_kv, b_kv).chunk(2, -1))
-        separate = packed.chunk(3)
-    biases = (None, None, None) if bias is None else bias.chunk(3)
-    inputs = (query, key, value)
-    return tuple(_C.linear(x, w, b) for x, w, b in zip(inputs, separate, biases, strict=True))
+def _check_mask(mask, mask_name, other_type=None, other_name=""):
+    if mask is None:
+        return
+    if mask.dtype != rsnn.bool and not mask.is_floating_point():
+        raise AssertionError(f"only bool and floating types of {mask_name} are supported")
+    if other_type is not None and mask.dtype != other_type:
+        warnings.warn(
+            f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type for both instead.",
+            stacklevel=4,
+        )
+
+
+def _canonical_mask(mask, mask_name, other_type, other_name, target_type, check_other=True):
+    """Return a mask of numbers to be added, for code written around torch's own; None stays None."""
+    _check_mask(mask, mask_name, other_type if check_other else None, other_name)
+    return _float_mask(mask, target_type) if _none_or_dtype(mask) == rsnn.bool else mask
+
+
+def _in_projection_packed(q, k, v, w, b=None):
+    """Return the three projected by the packed (3E, E) weight; one product where inputs are the same tensor."""
+    size = w.shape[1]
+    if k is not v:
+        return _in_projection(q, k, v, *w.chunk(3), *((None,) * 3 if b is None else b.chunk(3)))
+    if q is k:
+        return _C.linear(q, w, b).chunk(3, -1)
+    w_q, w_kv = w.split([size, 2 * size])
+    b_q, b_kv = (None, None) if b is None else b.split([size, 2 * size])
+    return (_C.linear(q, w_q, b_q), *_C.linear(k, w_kv, b_kv).chunk(2, -1))
+
+
+def _in_projection(q, k, v, w_q, w_k, w_v, b_q=None, b_k=None, b_v=None):
+    """Return the three projected by a weight each."""
+    return _C.linear(q, w_q, b_q), _C.linear(k, w_k, b_k), _C.linear(v, w_v, b_v)
 
 
 def _float_mask(mask, dtype):
@@ -173,7 +190,10 @@ def attend(
     """
     batch, rows, embed_dim = query.shape
     head_dim = embed_dim // num_heads
-    q, k, v = _project(query, key, value, packed, separate, bias)
+    if packed is not None:
+        q, k, v = _in_projection_packed(query, key, value, packed, bias)
+    else:
+        q, k, v = _in_projection(query, key, value, *separate, *((None,) * 3 if bias is None else bias.chunk(3)))
     if (
         is_causal
         and attn_mask is None
@@ -211,7 +231,7 @@ def attend(
 
 def check_attention(query, key, value, embed_dim, num_heads, key_padding_mask, attn_mask, separate, batch_dim=1):
     """Raise what torch raises for inputs of multi-head attention; return whether they are batched."""
-    batched = _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads)
+    batched = _mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads)
     if query.shape[-1] != embed_dim:
         raise AssertionError(f"was expecting embedding dimension of {embed_dim}, but got {query.shape[-1]}")
     if embed_dim % num_heads:
@@ -227,9 +247,24 @@ def check_attention(query, key, value, embed_dim, num_heads, key_padding_mask, a
         raise RuntimeError(
             f"multi_head_attention: query has batch size {query.shape[batch_dim]}, key has {key.shape[batch_dim]}"
         )
-    _check_mask(key_padding_mask, "key_padding_mask")
+    _check_mask(key_padding_mask, "key_padding_mask", _none_or_dtype(attn_mask), "attn_mask")
     _check_mask(attn_mask, "attn_mask")
     return batched
+
+
+def _check_weights(packed, separate, extra, static):
+    """Raise on weights that are missing or exclude each other."""
+    if not separate and packed is None:
+        raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
+    for name, weight in zip("qkv", separate or (), strict=False):
+        if weight is None:
+            raise AssertionError(f"use_separate_proj_weight is True but {name}_proj_weight is None")
+    for i, name in enumerate(("key", "value")):
+        given, other = ("bias_k", "bias_v")[i], ("bias_v", "bias_k")[i]
+        if extra[i] is not None and extra[1 - i] is None:
+            raise AssertionError(f"{given} is set but {other} is None")
+        if extra[i] is not None and static[i] is not None:
+            raise AssertionError(f"bias cannot be added to static {name}.")
 
 
 def multi_head_attention_forward(
@@ -273,10 +308,10 @@ def multi_head_attention_forward(
     batched = check_attention(
         query, key, value, embed_dim_to_check, num_heads, key_padding_mask, attn_mask, use_separate_proj_weight
     )
-    if (bias_k is None) != (bias_v is None):
-        raise AssertionError(
-            "bias_k is set but bias_v is None" if bias_v is None else "bias_v is set but bias_k is None"
-        )
+    _check_weights(
+        in_proj_weight, use_separate_proj_weight and (q_proj_weight, k_proj_weight, v_proj_weight),
+        (bias_k, bias_v), (static_k, static_v),
+    )  # fmt: skip
     if not batched:
         same = key is query, value is key
         query = query.unsqueeze(1)

@@ -108,7 +108,7 @@ def _cross_entropy_probabilities(input, target, weight, reduction, label_smoothi
         log_probs = log_probs * weight.view([-1 if d == class_dim else 1 for d in range(input.dim())])
     loss = -(log_probs * target).sum(class_dim)
     if reduction == "mean":
-        return loss.sum() / max(input.numel() // classes, 1)
+        return loss.sum() / (input.numel() // max(classes, 1))
     return reduced(loss, reduction)
 
 
@@ -202,6 +202,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
         )
     if not bool(((input >= 0) & (input <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
+    if not bool(((target >= 0) & (target <= 1)).all()):
+        raise RuntimeError("all elements of target should be between 0 and 1")
     loss = _BinaryCrossEntropy.apply(input, target)
     if weight is not None:
         loss = loss * weight
@@ -224,7 +226,7 @@ def binary_cross_entropy_with_logits(
     log_sigmoid = _C.log_sigmoid(input)
     if pos_weight is not None:
         log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
-    loss = (1 - target) * input - log_sigmoid
+    loss = ((1 - target) * input - log_sigmoid).to(input.dtype)
     if weight is not None:
         loss = loss * weight
     return reduced(loss, reduction)

@@ -11,9 +11,6 @@ __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
 ]  # fmt: skip
 
-kernel_conv = getattr(_C, "conv", windows.conv)
-kernel_conv_transpose = getattr(_C, "conv_transpose", windows.conv_transpose)
-
 
 def _check_channels(input, weight, groups, name, transposed=False):
     if weight.dim() != input.dim():
@@ -64,7 +61,8 @@ def _conv(n, input, weight, bias, stride, padding, dilation, groups):
                 f"Calculated padded input size per channel: ({padded}). Kernel size: ({taps}). Kernel size can't be "
                 "greater than actual input size"
             )
-    out = kernel_conv(x, weight, bias, stride, widths, dilation, groups)
+    convolve = _C.conv if x.is_floating_point() else windows.conv
+    out = convolve(x, weight, bias, stride, widths, dilation, groups)
     return out.squeeze(0) if unbatched else out
 
 
@@ -104,7 +102,8 @@ def _conv_transpose(n, input, weight, bias, stride, padding, output_padding, gro
                 f"{extra[i]} stride_height: {stride[i]} dilation_height: {dilation[i]}"
             )
     widths = ntuple(padding, n, "padding")
-    out = kernel_conv_transpose(x, weight, bias, stride, widths, extra, groups, dilation)
+    convolve = _C.conv_transpose if x.is_floating_point() else windows.conv_transpose
+    out = convolve(x, weight, bias, stride, widths, extra, groups, dilation)
     return out.squeeze(0) if unbatched else out
 
 

@@ -19,9 +19,11 @@ def linear(input, weight, bias=None):
     try:
         return _C.linear(input, weight, bias)
     except RuntimeError:
-        if weight.dim() != 1:
+        if weight.dim() != 1 and input.is_floating_point():
             raise
-    out = input.matmul(weight)
+    if weight.dim() == 1 and bias is not None:
+        raise RuntimeError(f"mat2 must be a matrix, got {weight.dim()}-D tensor")
+    out = input.matmul(weight.t())
     return out if bias is None else out + bias
 
 
@@ -49,8 +51,11 @@ def bilinear(input1, input2, weight, bias=None):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """Compute x1·x2 / (max(‖x1‖, eps)·max(‖x2‖, eps)) along `dim`."""
-    norm1 = x1.norm(2, dim, keepdim=True).clamp_min(eps)
-    norm2 = x2.norm(2, dim, keepdim=True).clamp_min(eps)
+    # The copies are clamped outside the graph: the gradient passes as if they were not.
+    norm1, norm2 = x1.norm(2, dim, keepdim=True).clone(), x2.norm(2, dim, keepdim=True).clone()
+    with rsnn.no_grad():
+        norm1.clamp_min_(eps)
+        norm2.clamp_min_(eps)
     return ((x1 / norm1) * (x2 / norm2)).sum(dim)
 
 

@@ -13,11 +13,16 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _positive(x):
+    """Keep what is above zero; unlike a clamp, NaN becomes zero and zero has no slope."""
+    return rsnn.where(x > 0, x, rsnn.zeros_like(x))
+
+
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Compute log(1 + exp(−y·x)) for targets ±1."""
     if size_average is not None or reduce is not None:
         reduction = legacy_reduction(size_average, reduce)
-    return reduced((-target * input).exp().log1p(), reduction)
+    return reduced(((-target).to(input.dtype) * input).exp().log1p(), reduction)
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -64,6 +69,11 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
     return reduced(loss, reduction)
 
 
+def _check_classes(input):
+    if input.dim() > 2 or 0 in input.shape[-1:]:
+        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
+
+
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Compute Σ_j max(0, margin − x[y] + x[j])**p / C over the classes j ≠ y."""
     if size_average is not None or reduce is not None:
@@ -72,11 +82,12 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
+    _check_classes(input)
     x = input if input.dim() == 2 else input.reshape(1, -1)
     index = target.reshape(-1, 1)
     if x.shape[0] != index.shape[0]:
         raise RuntimeError(f"inconsistent target size, expected {x.shape[0]} but got {list(target.shape)}")
-    terms = (margin - x.gather(1, index) + x).clamp_min(0)
+    terms = _positive(margin - x.gather(1, index) + x)
     if p == 2:
         terms = terms.square()
     if weight is not None:
@@ -91,13 +102,14 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         reduction = legacy_reduction(size_average, reduce)
     if input.shape != target.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+    _check_classes(input)
     x = input if input.dim() == 2 else input.reshape(1, -1)
     labels = target.reshape(x.shape)
     valid = (labels < 0).long().cumsum(1) == 0
     index = labels.masked_fill(~valid, 0)
     is_label = rsnn.zeros_like(labels).scatter_add_(1, index, valid.long()) > 0
     # (N, label, class)
-    terms = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
+    terms = _positive(1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1))
     terms = terms.masked_fill(~valid.unsqueeze(2) | is_label.unsqueeze(1), 0)
     loss = terms.sum((1, 2)) / x.shape[1]
     return reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction)

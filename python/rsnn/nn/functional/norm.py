@@ -94,7 +94,10 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     Args:
         eps: without it, the machine epsilon of the dtype computed in.
     """
-    return _C.rms_norm(input, normalized_shape, weight, _EPSILON[input.dtype] if eps is None else eps)
+    eps = _EPSILON[input.dtype] if eps is None else eps
+    if weight is not None and weight.dtype != input.dtype:
+        return (_C.rms_norm(input, normalized_shape, None, eps) * weight).to(input.dtype)
+    return _C.rms_norm(input, normalized_shape, weight, eps)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):

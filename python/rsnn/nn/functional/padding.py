@@ -35,6 +35,11 @@ def pad(input, pad, mode="constant", value=None):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if not 1 <= n <= 3 or input.dim() not in (n + 1, n + 2):
         raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
+    if mode != "circular" and 0 in input.shape[-n - 1 :]:
+        raise RuntimeError(
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "
+            f"input, but got: {list(input.shape)}"
+        )
     for dim, left, right in pairs:
         if left or right:
             index = _INDEX[mode](input.shape, dim, left, right)
@@ -85,7 +90,9 @@ def _circular(shape, dim, left, right):
         raise RuntimeError("Padding value causes wrapping around more than once.")
     if size + left + right < 0:
         raise RuntimeError("Negative padding value is resulting in an empty dimension")
-    return [i % size for i in range(-left, size + right)]
+    # A negative width crops first; what is left wraps around.
+    start, end = max(-left, 0), size - max(-right, 0)
+    return [start + i % (end - start) for i in range(-max(left, 0), end - start + max(right, 0))]
 
 
 _INDEX = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}

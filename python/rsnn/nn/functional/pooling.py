@@ -7,7 +7,6 @@ import math
 import rsnn
 from rsnn import _rsnn as _C
 
-from . import windows
 from .arguments import batched, ntuple
 
 __all__ = [
@@ -20,33 +19,19 @@ __all__ = [
     "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
 
-kernel_max_pool = getattr(_C, "max_pool", windows.max_pool)
-kernel_avg_pool = getattr(_C, "avg_pool", windows.avg_pool)
-kernel_adaptive_avg_pool = getattr(_C, "adaptive_avg_pool", None)
-kernel_adaptive_max_pool = getattr(_C, "adaptive_max_pool", None)
-
 
 def _windows(n, kernel_size, stride, padding):
     kernel = ntuple(kernel_size, n)
     stride = kernel if stride is None or stride == [] else ntuple(stride, n, "stride")
     padding = ntuple(padding, n, "padding")
-    if any(s == 0 for s in stride):
-        raise RuntimeError("stride should not be zero")
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise RuntimeError(
-            f"pad should be at most half of effective kernel size, but got pad={max(padding)}, "
-            f"kernel_size={min(kernel)} and dilation=1"
-        )
     return kernel, stride, padding
 
 
 def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
-    x, unbatched = batched(input, n, f"avg_pool{n}d")
     kernel, stride, padding = _windows(n, kernel_size, stride, padding)
-    if divisor_override == 0:
-        raise RuntimeError("divisor must be not zero")
-    out = kernel_avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    return out.squeeze(0) if unbatched else out
+    x = input.double() if input.dtype == rsnn.int64 else input
+    out = _C.avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return out if x is input else out.to(input.dtype)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -75,11 +60,8 @@ def avg_pool3d(
 
 
 def _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode):
-    x, unbatched = batched(input, n, f"max_pool{n}d")
     kernel, stride, padding = _windows(n, kernel_size, stride, padding)
-    dilation = ntuple(dilation, n, "dilation")
-    out, indices = kernel_max_pool(x, kernel, stride, padding, dilation, ceil_mode)
-    return (out.squeeze(0), indices.squeeze(0)) if unbatched else (out, indices)
+    return _C.max_pool(input, kernel, stride, padding, ntuple(dilation, n, "dilation"), ceil_mode)
 
 
 def max_pool1d_with_indices(
@@ -152,30 +134,8 @@ def _output_sizes(input, output_size, n, name):
     return [spatial[i] if size is None else int(size) for i, size in enumerate(sizes)]
 
 
-def _adaptive_bounds(size, out):
-    return [(i * size // out, -((-(i + 1) * size) // out)) for i in range(out)]
-
-
 def _adaptive_avg_pool(n, input, output_size):
-    name = f"adaptive_avg_pool{n}d"
-    x, unbatched = batched(input, n, name)
-    sizes = _output_sizes(x, output_size, n, name)
-    spatial = x.shape[2:]
-    if kernel_adaptive_avg_pool is not None:
-        x = kernel_adaptive_avg_pool(x, sizes)
-    elif all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
-        kernel = [size // out for size, out in zip(spatial, sizes, strict=True)]
-        x = kernel_avg_pool(x, kernel, kernel, [0] * n, False, True, None)
-    else:
-        for i, (size, out) in enumerate(zip(spatial, sizes, strict=True)):
-            if size != out:
-                # Windows are products of intervals, so one averaging matrix per dimension does it.
-                rows = []
-                for start, end in _adaptive_bounds(size, out):
-                    rows.append([1.0 / (end - start) if start <= j < end else 0.0 for j in range(size)])
-                matrix = rsnn.tensor(rows, dtype=x.dtype, device=x.device).reshape(out, size)
-                x = x.transpose(2 + i, -1).matmul(matrix.t()).transpose(2 + i, -1)
-    return x.squeeze(0) if unbatched else x
+    return _C.adaptive_avg_pool(input, _output_sizes(input, output_size, n, f"adaptive_avg_pool{n}d"))
 
 
 def adaptive_avg_pool1d(input, output_size):
@@ -213,18 +173,7 @@ def _max_over(x, bounds):
 
 
 def _adaptive_max_pool(n, input, output_size):
-    name = f"adaptive_max_pool{n}d"
-    x, unbatched = batched(input, n, name)
-    sizes = _output_sizes(x, output_size, n, name)
-    spatial = x.shape[2:]
-    if kernel_adaptive_max_pool is not None:
-        out, indices = kernel_adaptive_max_pool(x, sizes)
-    elif all(out and size % out == 0 for size, out in zip(spatial, sizes, strict=True)):
-        kernel = [size // out for size, out in zip(spatial, sizes, strict=True)]
-        out, indices = kernel_max_pool(x, kernel, kernel, [0] * n, [1] * n, False)
-    else:
-        out, indices = _max_over(x, [_adaptive_bounds(s, o) for s, o in zip(spatial, sizes, strict=True)])
-    return (out.squeeze(0), indices.squeeze(0)) if unbatched else (out, indices)
+    return _C.adaptive_max_pool(input, _output_sizes(input, output_size, n, f"adaptive_max_pool{n}d"))
 
 
 def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
@@ -303,7 +252,10 @@ def _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, sampl
             outs.append(out)
             indices.append(where)
     shape = (batch, channels, *sizes)
-    out, where = rsnn.cat(outs).view(shape), rsnn.cat(indices).view(shape)
+    if outs:
+        out, where = rsnn.cat(outs).view(shape), rsnn.cat(indices).view(shape)
+    else:
+        out, where = x.new_zeros(shape), rsnn.zeros(shape, dtype=rsnn.int64, device=x.device)
     return (out.squeeze(0), where.squeeze(0)) if unbatched else (out, where)
 
 

@@ -81,7 +81,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     distance = (x - y).abs()
-    loss = rsnn.where(distance <= delta, 0.5 * distance.square(), delta * (distance - 0.5 * delta))
+    loss = rsnn.where(distance <= delta, 0.5 * distance.square(), delta * (distance - 0.5 * delta)).to(input.dtype)
     return _weighted(loss, input, weight, reduction, mean_by_weight=False)
 
 

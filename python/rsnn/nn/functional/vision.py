@@ -63,10 +63,10 @@ def interpolate(
     Args:
         size: the output's sizes.
         scale_factor: factors for the sizes, in place of `size`.
-        mode: "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear" or "area".
+        mode: "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area" or "lanczos" (antialias only).
         align_corners: the first and last positions of input and output coincide (linear and cubic modes).
         recompute_scale_factor: take the step from the sizes instead of from `scale_factor`.
-        antialias: widen the filter when shrinking ("bilinear" and "bicubic").
+        antialias: widen the filter when shrinking ("bilinear", "bicubic" and "lanczos").
 
     Raises: ValueError for sizes that do not fit; NotImplementedError for a mode the input's dimensions do not take.
     """
@@ -79,13 +79,14 @@ def interpolate(
     else:
         align_corners = bool(align_corners)
     sizes, scales = _output_size(input, size, scale_factor, recompute_scale_factor)
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.ndim == 4):
+        raise ValueError("Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input")  # fmt: skip  # noqa: E501
+    _check_mode(mode, input.dim(), align_corners, antialias)
     if any(s < 1 for s in sizes) or 0 in input.shape[1:]:
         raise RuntimeError(
             "Input and output sizes should be greater than 0, but got input "
             f"(sizes: {list(input.shape[2:])}) output (sizes: {sizes})"
         )
-    if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
-        raise ValueError("Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input")  # fmt: skip  # noqa: E501
     n = input.dim() - 2
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[n - 1](input, sizes)
@@ -93,22 +94,35 @@ def interpolate(
         for i in range(n):
             input = _nearest(input, 2 + i, sizes[i], scales[i], mode == "nearest-exact")
         return input
-    if _LINEAR.get(mode) != input.dim() and not (mode == "bicubic" and input.dim() == 4):
-        if mode not in _LINEAR and mode != "bicubic":
-            raise NotImplementedError(
-                "Input Error: Only 3D, 4D and 5D input Tensors supported (got "
-                f"{input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact "
-                f"(got {mode})"
-            )
-        needed = _LINEAR.get(mode, 4)
-        raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {needed}D input")
-    for i in range(n):
-        taps = _cubic_taps if mode == "bicubic" else _linear_taps
+    bytes_ = input.dtype == rsnn.uint8
+    taps = _cubic_taps if mode == "bicubic" else _linear_taps
+    x = input.float() if bytes_ else input
+    # Images of bytes are rounded after each dimension, the width first.
+    for i in reversed(range(n)) if bytes_ else range(n):
         if antialias:
-            input = _antialiased(input, 2 + i, sizes[i], scales[i], align_corners, mode == "bicubic")
+            x = _antialiased(x, 2 + i, sizes[i], scales[i], align_corners, mode)
         else:
-            input = _resample(input, 2 + i, *taps(input.shape[2 + i], sizes[i], scales[i], align_corners))
-    return input
+            x = _resample(x, 2 + i, *taps(x.shape[2 + i], sizes[i], scales[i], align_corners))
+        if bytes_:
+            x = (x + 0.5).floor().clamp(0, 255)
+    return x.to(input.dtype)
+
+
+def _check_mode(mode, ndim, align_corners, antialias):
+    if mode == "lanczos" and ndim == 4:
+        if align_corners:
+            raise ValueError("Lanczos mode does not support align_corners=True")
+        if not antialias:
+            raise ValueError("Lanczos mode requires antialias=True")
+        return
+    known = mode in ("nearest", "area", "nearest-exact") or mode in _LINEAR or (mode == "bicubic" and ndim == 4)
+    if not known or not 3 <= ndim <= 5:
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: nearest | linear | "
+            f"bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
+        )
+    if _LINEAR.get(mode, ndim) != ndim:
+        raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_LINEAR[mode]}D input")
 
 
 def _nearest(input, dim, out, scale, exact):
@@ -174,29 +188,53 @@ def _resample(input, dim, indices, weights):
     return out
 
 
-def _antialiased(input, dim, out, scale, align_corners, cubic):
-    """Multiply `dim` by a matrix of filter weights that widen when the image shrinks."""
+def _antialiased(input, dim, out, scale, align_corners, mode):
+    """Filter `dim` with weights that widen when the image shrinks."""
     size = input.shape[dim]
     if align_corners:
         step = (size - 1) / (out - 1) if out > 1 else 0.0
     else:
         step = size / out if scale is None else 1.0 / scale
-    radius = 2.0 if cubic else 1.0
+    radius, weigh = _FILTERS[mode]
     support = radius * step if step >= 1.0 else radius
     inverse = 1.0 / step if step >= 1.0 else 1.0
-    rows = []
+    indices, weights = [], []
     for i in range(out):
         center = step * (i + 0.5)
         start = max(int(center - support + 0.5), 0)
         end = min(int(center + support + 0.5), size)
-        row = [0.0] * size
-        for j in range(start, end):
-            x = (j - center + 0.5) * inverse
-            row[j] = _cubic(x, -0.5) if cubic else max(1.0 - abs(x), 0.0)
-        total = sum(row)
-        rows.append([weight / total for weight in row] if total else row)
-    matrix = rsnn.tensor(rows, dtype=input.dtype, device=input.device)
-    return input.transpose(dim, -1).matmul(matrix.t()).transpose(dim, -1)
+        taps = [(j - center + 0.5) * inverse for j in range(start, end)]
+        taps = [weigh(x) for x in taps]
+        total = sum(taps) or 1.0
+        indices.append(list(range(start, end)))
+        weights.append([weight / total for weight in taps])
+    return _weighted_taps(input, dim, indices, weights)
+
+
+def _lanczos(x):
+    if x == 0.0 or abs(x) >= 3.0:
+        return float(x == 0.0)
+    return 3.0 * math.sin(math.pi * x) * math.sin(math.pi * x / 3.0) / (math.pi * x) ** 2
+
+
+# How far each filter reaches, and its weight at a distance.
+_FILTERS = {
+    "bilinear": (1.0, lambda x: max(1.0 - abs(x), 0.0)),
+    "bicubic": (2.0, lambda x: _cubic(x, -0.5)),
+    "lanczos": (3.0, _lanczos),
+}
+
+
+def _weighted_taps(input, dim, indices, weights):
+    """Return weighted sums of elements along `dim`; what is not named cannot spread an infinity."""
+    width = max(len(taps) for taps in weights)
+    used = rsnn.tensor([[k < len(taps) for k in range(width)] for taps in weights], device=input.device)
+    where = rsnn.tensor([taps + [0] * (width - len(taps)) for taps in indices], dtype=rsnn.int64, device=input.device)
+    factor = [taps + [0.0] * (width - len(taps)) for taps in weights]
+    factor = rsnn.tensor(factor, dtype=input.dtype, device=input.device)
+    # (..., size) -> (..., out, tap)
+    picked = input.transpose(dim, -1).index_select(-1, where.reshape(-1)).unflatten(-1, tuple(where.shape))
+    return (picked.masked_fill(~used, 0) * factor).sum(-1).transpose(dim, -1)
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
@@ -281,13 +319,13 @@ def _reflect(x, low2, high2):
     return rsnn.where(flips.fmod(2) == 0, extra + low, span - extra + low)
 
 
-def _place(x, size, padding_mode, align_corners):
-    if padding_mode == "border":
-        return x.clamp(0, size - 1)
+def _place(x, size, padding_mode, align_corners, n=2):
+    if padding_mode == "zeros":
+        return x
     if padding_mode == "reflection":
         x = _reflect(x, 0, 2 * (size - 1)) if align_corners else _reflect(x, -1, 2 * size - 1)
-        return x.clamp(0, size - 1)
-    return x
+    # torch's clamps send NaN to the first element of images and to the last of volumes.
+    return x.masked_fill(x.isnan(), 0 if n == 2 else size - 1).clamp(0, size - 1)
 
 
 def _pick(input, indices):
@@ -300,7 +338,7 @@ def _pick(input, indices):
         index = index.clamp(0, size - 1).long()
         flat = index if flat is None else flat * size + index
     batch, channels = input.shape[:2]
-    flat = flat.view(batch, 1, -1).expand(batch, channels, -1)
+    flat = flat.view(batch, 1, flat.numel() // max(batch, 1)).expand(batch, channels, -1)
     values = input.flatten(2).gather(2, flat).view(batch, channels, *inside.shape[1:])
     return values.masked_fill(~inside.unsqueeze(1), 0)
 
@@ -344,7 +382,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     raw = [_unnormalize(grid[..., n - 1 - d], spatial[d], align_corners) for d in range(n)]
     if mode == "bicubic":
         return _sample_bicubic(input, raw, padding_mode, align_corners)
-    positions = [_place(x, size, padding_mode, align_corners) for x, size in zip(raw, spatial, strict=True)]
+    positions = [_place(x, size, padding_mode, align_corners, n) for x, size in zip(raw, spatial, strict=True)]
     if mode == "nearest":
         return _pick(input, [x.round() for x in positions])
     out = None
@@ -357,9 +395,18 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             part = positions[d] - floors[d]
             part = part if upper else 1 - part
             weight = part if weight is None else weight * part
+        if n == 3:
+            weight = _inside(weight, indices, spatial)
         term = _pick(input, indices) * weight.unsqueeze(1)
         out = term if out is None else out + term
     return out
+
+
+def _inside(weight, indices, spatial):
+    """Zero the weight of positions outside: an infinite position has none that is a number."""
+    for index, size in zip(indices, spatial, strict=True):
+        weight = weight.masked_fill((index < 0) | (index > size - 1), 0)
+    return weight
 
 
 def _cubic_weights(t):

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections import OrderedDict
 from collections import abc as container_abcs
 from itertools import chain
 
-from rsnn.nn.module import Module, _indent
+from rsnn.nn.module import Module, _addindent
 
-__all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
+from .parameters import ParameterDict, ParameterList
+
+__all__ = ["Container", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
 
 class Container(Module):
     """Hold modules given by keyword; torch's old name, kept for old code."""
 
     def __init__(self, **kwargs) -> None:
+        warnings.warn(
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. Subclass that instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
         super().__init__()
         for name, module in kwargs.items():
             self.add_module(name, module)
@@ -49,7 +57,7 @@ class Sequential(Module):
                 self.add_module(str(index), module)
 
     def forward(self, input):
-        for module in self._modules.values():
+        for module in self:
             input = module(input)
         return input
 
@@ -99,12 +107,11 @@ class Sequential(Module):
             self.extend(own)
         return self
 
-    @staticmethod
-    def _repeats(count):
+    def _repeats(self, count):
         if not isinstance(count, int):
-            raise TypeError(f"unsupported operand type(s) for *: {Sequential} and {type(count)}")
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(count)}")
         if count <= 0:
-            raise ValueError(f"Non-positive multiplication factor {count} for {Sequential}")
+            raise ValueError(f"Non-positive multiplication factor {count} for {type(self)}")
         return count
 
     def append(self, module):
@@ -227,7 +234,7 @@ class ModuleList(Module):
         lines = []
         for start, end, text in runs:
             line = f"({start}): {text}" if start == end else f"({start}-{end}): {end - start + 1} x {text}"
-            lines.append(_indent(line))
+            lines.append(_addindent(line, 2))
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 

@@ -11,15 +11,12 @@ from rsnn.nn.module import Module
 from rsnn.nn.parameter import Parameter, UninitializedParameter
 
 from .lazy import LazyModuleMixin
+from .utils import _ntuple, _reverse_repeat_tuple
 
 __all__ = [
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "LazyConv1d", "LazyConv2d",
     "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d",
 ]  # fmt: skip
-
-
-def _ntuple(value, n):
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
 
 
 class _ConvNd(Module):
@@ -51,14 +48,14 @@ class _ConvNd(Module):
             raise ValueError("in_channels must be divisible by groups")
         if out_channels % groups != 0:
             raise ValueError("out_channels must be divisible by groups")
-        stride = _ntuple(stride, n)
+        stride = _ntuple(n)(stride)
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
             if padding == "same" and any(s != 1 for s in stride):
                 raise ValueError("padding='same' is not supported for strided convolutions")
         else:
-            padding = _ntuple(padding, n)
+            padding = _ntuple(n)(padding)
         modes = {"zeros"} if self.transposed else {"zeros", "reflect", "replicate", "circular"}
         if padding_mode not in modes:
             if self.transposed:
@@ -66,11 +63,11 @@ class _ConvNd(Module):
             raise ValueError(f"padding_mode must be one of {modes}, but got padding_mode='{padding_mode}'")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = _ntuple(kernel_size, n)
+        self.kernel_size = _ntuple(n)(kernel_size)
         self.stride = stride
         self.padding = padding
-        self.dilation = _ntuple(dilation, n)
-        self.output_padding = _ntuple(output_padding, n)
+        self.dilation = _ntuple(n)(dilation)
+        self.output_padding = _ntuple(n)(output_padding)
         self.groups = groups
         self.padding_mode = padding_mode
         self._reversed_padding_repeated_twice = self._pad_widths()
@@ -94,7 +91,7 @@ class _ConvNd(Module):
         if self.padding == "same":
             total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             return [width for t in reversed(total) for width in (t // 2, t - t // 2)]
-        return [width for p in reversed(self.padding) for width in (p, p)]
+        return list(_reverse_repeat_tuple(self.padding, 2))
 
     def reset_parameters(self) -> None:
         """Draw new initial values."""
@@ -219,7 +216,7 @@ class _ConvTransposeNd(_ConvNd):
         """Return the output padding that leads to `output_size`."""
         n = num_spatial_dims
         if output_size is None:
-            return list(_ntuple(self.output_padding, n))
+            return list(_ntuple(n)(self.output_padding))
         output_size = list(output_size)
         batched = input.dim() == n + 2
         if len(output_size) == (n + 2 if batched else n + 1):

@@ -23,8 +23,9 @@ class LazyModuleMixin:
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         # A tensor without shape goes in as itself: there is nothing to detach.
-        for name, tensor in self._own_state():
-            destination[prefix + name] = tensor if is_lazy(tensor) or keep_vars else tensor.detach()
+        for name, tensor in [*self._parameters.items(), *self._buffers.items()]:
+            if tensor is not None and name not in self._non_persistent_buffers_set:
+                destination[prefix + name] = tensor if is_lazy(tensor) or keep_vars else tensor.detach()
 
     def _lazy_load_hook(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

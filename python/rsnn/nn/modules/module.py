@@ -11,7 +11,7 @@ from rsnn.nn.hooks import (
     register_module_parameter_registration_hook,
 )
 from rsnn.nn.module import Module
-from rsnn.nn.state import _IncompatibleKeys
+from rsnn.nn.load import _IncompatibleKeys
 
 __all__ = [
     "Module",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsnn.nn import functional as F
 from rsnn.nn.module import Module
 
-from .conv import _ntuple
+from .utils import _ntuple
 
 __all__ = [
     "CircularPad1d", "CircularPad2d", "CircularPad3d", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d",
@@ -20,7 +20,7 @@ class _PadNd(Module):
 
     def __init__(self, padding) -> None:
         super().__init__()
-        self.padding = _ntuple(padding, 2 * self._n)
+        self.padding = _ntuple(2 * self._n)(padding)
 
     def forward(self, input):
         return F.pad(input, self.padding, self._mode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rsnn.nn import functional as F
 from rsnn.nn.module import Module
 
-from .conv import _ntuple
+from .utils import _ntuple
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
@@ -78,9 +78,9 @@ class _MaxUnpoolNd(Module):
 
     def __init__(self, kernel_size, stride=None, padding=0) -> None:
         super().__init__()
-        self.kernel_size = _ntuple(kernel_size, self._n)
-        self.stride = _ntuple(kernel_size if stride is None else stride, self._n)
-        self.padding = _ntuple(padding, self._n)
+        self.kernel_size = _ntuple(self._n)(kernel_size)
+        self.stride = _ntuple(self._n)(kernel_size if stride is None else stride)
+        self.padding = _ntuple(self._n)(padding)
 
     def forward(self, input, indices, output_size=None):
         return type(self)._unpool(input, indices, self.kernel_size, self.stride, self.padding, output_size)
@@ -123,9 +123,9 @@ class AvgPool1d(Module):
 
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True) -> None:
         super().__init__()
-        self.kernel_size = _ntuple(kernel_size, 1)
-        self.stride = _ntuple(kernel_size if stride is None else stride, 1)
-        self.padding = _ntuple(padding, 1)
+        self.kernel_size = _ntuple(1)(kernel_size)
+        self.stride = _ntuple(1)(kernel_size if stride is None else stride)
+        self.padding = _ntuple(1)(padding)
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
 
@@ -192,11 +192,11 @@ class _FractionalMaxPoolNd(Module):
     ) -> None:
         super().__init__()
         n = self._n
-        self.kernel_size = _ntuple(kernel_size, n)
+        self.kernel_size = _ntuple(n)(kernel_size)
         self.return_indices = return_indices
         self.register_buffer("_random_samples", _random_samples)
-        self.output_size = None if output_size is None else _ntuple(output_size, n)
-        self.output_ratio = None if output_ratio is None else _ntuple(output_ratio, n)
+        self.output_size = None if output_size is None else _ntuple(n)(output_size)
+        self.output_ratio = None if output_ratio is None else _ntuple(n)(output_ratio)
         if output_size is None and output_ratio is None:
             raise ValueError(f"{type(self).__name__} requires specifying either an output size, or a pooling ratio")
         if output_size is not None and output_ratio is not None:

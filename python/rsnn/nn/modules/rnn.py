@@ -7,9 +7,8 @@ import numbers
 import warnings
 
 import rsnn
-from rsnn.nn import functional as F
 from rsnn.nn import init
-from rsnn.nn.functional.recurrent import gru_cell, lstm_cell, recurrent, rnn_cell
+from rsnn.nn.functional.recurrent import recurrent, recurrent_cell
 from rsnn.nn.module import Module
 from rsnn.nn.parameter import Parameter
 from rsnn.nn.utils.rnn import PackedSequence
@@ -148,7 +147,7 @@ class RNNBase(Module):
     def check_input(self, input, batch_sizes) -> None:
         """Raise when the input's dtype or sizes do not fit."""
         weight = getattr(self, self._all_weights[0][0])
-        if input.dtype != weight.dtype:
+        if input.dtype != weight.dtype and not rsnn._rsnn.autocast_acts():
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). Convert input: "
                 f"input.to({weight.dtype}), or convert model: model.to({input.dtype})"
@@ -209,9 +208,7 @@ class RNNBase(Module):
             data = input if batched else input.unsqueeze(0 if self.batch_first else 1)
             if not batched and states is not None:
                 states = tuple(state.unsqueeze(1) for state in states)
-            if self.batch_first:
-                data = data.transpose(0, 1)
-            batch = data.shape[1]
+            batch = data.shape[0 if self.batch_first else 1]
         self.check_input(data, batch_sizes)
         shapes = self._state_shapes(batch)
         if states is None:
@@ -226,30 +223,23 @@ class RNNBase(Module):
             self.mode,
             data,
             states,
-            self._weights(),
-            2 if self.bidirectional else 1,
-            self.dropout if self.training else 0.0,
-            batch_sizes,
+            self._flat_weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            self.batch_first,
+            None if batch_sizes is None else batch_sizes.tolist(),
         )
         if packed:
             output = PackedSequence(output, batch_sizes, sorted_indices, unsorted_indices)
             if unsorted_indices is not None:
                 states = tuple(state.index_select(1, unsorted_indices) for state in states)
-        else:
-            if self.batch_first:
-                output = output.transpose(0, 1)
-            if not batched:
-                output = output.squeeze(0 if self.batch_first else 1)
-                states = tuple(state.squeeze(1) for state in states)
+        elif not batched:
+            output = output.squeeze(0 if self.batch_first else 1)
+            states = tuple(state.squeeze(1) for state in states)
         return output, states if self.mode == "LSTM" else states[0]
-
-    def _weights(self):
-        weights = []
-        for names in self._all_weights:
-            found = {name.split("_l")[0]: getattr(self, name) for name in names}
-            order = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-            weights.append(tuple(found.get(name) for name in order))
-        return weights
 
 
 class RNN(RNNBase):
@@ -324,8 +314,8 @@ class RNNCellBase(Module):
             text += f", nonlinearity={self.nonlinearity}"
         return text
 
-    def _prepare(self, input, states, names):
-        """Check the input and states; return both with a batch dimension, the input projected."""
+    def _step(self, mode, input, states, names):
+        """Check the input and states and take one step; without a batch dimension there is none in the result."""
         kind = type(self).__name__
         if input.dim() not in (1, 2):
             raise ValueError(f"{kind}: Expected input to be 1D or 2D, got {input.dim()}D instead")
@@ -348,7 +338,10 @@ class RNNCellBase(Module):
             if state.shape[0] != x.shape[0]:
                 raise RuntimeError(f"Input batch size {x.shape[0]} doesn't match hidden batch size {state.shape[0]}")
             out.append(state)
-        return F.linear(x, self.weight_ih, self.bias_ih), out
+        out = recurrent_cell(mode, x, out, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        if input.dim() == 2:
+            return out
+        return tuple(state.squeeze(0) for state in out) if mode == "LSTM" else out.squeeze(0)
 
 
 class RNNCell(RNNCellBase):
@@ -365,10 +358,7 @@ class RNNCell(RNNCellBase):
     def forward(self, input, hx=None):
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        activation = F.tanh if self.nonlinearity == "tanh" else F.relu
-        projected, (hidden,) = self._prepare(input, (hx,), ("hidden",))
-        out = rnn_cell(projected, hidden, self.weight_hh, self.bias_hh, activation)
-        return out if input.dim() == 2 else out.squeeze(0)
+        return self._step("RNN_" + self.nonlinearity.upper(), input, (hx,), ("hidden",))
 
 
 class LSTMCell(RNNCellBase):
@@ -379,9 +369,7 @@ class LSTMCell(RNNCellBase):
 
     def forward(self, input, hx=None):
         states = (None, None) if hx is None else tuple(hx)
-        projected, (hidden, cell) = self._prepare(input, states, ("hx[0]", "hx[1]"))
-        hidden, cell = lstm_cell(projected, hidden, cell, self.weight_hh, self.bias_hh)
-        return (hidden, cell) if input.dim() == 2 else (hidden.squeeze(0), cell.squeeze(0))
+        return self._step("LSTM", input, states, ("hx[0]", "hx[1]"))
 
 
 class GRUCell(RNNCellBase):
@@ -391,6 +379,4 @@ class GRUCell(RNNCellBase):
         super().__init__(input_size, hidden_size, bias, num_chunks=3, device=device, dtype=dtype)
 
     def forward(self, input, hx=None):
-        projected, (hidden,) = self._prepare(input, (hx,), ("hidden",))
-        out = gru_cell(projected, hidden, self.weight_hh, self.bias_hh)
-        return out if input.dim() == 2 else out.squeeze(0)
+        return self._step("GRU", input, (hx,), ("hidden",))

@@ -9,11 +9,11 @@ from rsnn.nn import functional as F
 from rsnn.nn import init
 from rsnn.nn.module import Module
 
-from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
 from .linear import Linear
-from .norm import LayerNorm
+from .multihead import MultiheadAttention
+from .normalization import LayerNorm
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
@@ -24,11 +24,11 @@ def _generate_square_subsequent_mask(size, device=None, dtype=None):
     return rsnn.full((size, size), float("-inf"), dtype=dtype, device=device).triu(1)
 
 
-def _clones(module, count):
+def _get_clones(module, count):
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 
-def _activation(activation):
+def _get_activation_fn(activation):
     if callable(activation):
         return activation
     if activation == "relu":
@@ -38,18 +38,15 @@ def _activation(activation):
     raise RuntimeError(f"activation should be relu/gelu, not {activation}")
 
 
-def _detect_causal(mask, is_causal, size):
-    """Return whether `mask` is the causal one, looking at its values only when `is_causal` is None."""
-    if is_causal is not None:
-        return is_causal
-    if mask is None or mask.dim() != 2 or mask.shape != (size, size):
+def _detect_is_causal_mask(mask, is_causal=None, size=None):
+    """Return whether `mask` is the causal one (of `size`), looking at its values only when `is_causal` is None."""
+    if is_causal is not None or mask is None:
+        return bool(is_causal)
+    size = mask.size(-2) if size is None else size
+    if mask.shape != (size, size):
         return False
     expected = _generate_square_subsequent_mask(size, mask.device, None if mask.dtype == rsnn.bool else mask.dtype)
     return bool((mask == (expected == float("-inf") if mask.dtype == rsnn.bool else expected)).all())
-
-
-def _length(x, batch_first):
-    return x.shape[0 if x.dim() == 2 or not batch_first else 1]
 
 
 class _Layer(Module):
@@ -70,7 +67,7 @@ class _Layer(Module):
             setattr(self, f"norm{i}", LayerNorm(d_model, eps=eps, bias=bias, **where))
         for i in range(1, count + 1):
             setattr(self, f"dropout{i}", Dropout(dropout))
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def __setstate__(self, state) -> None:
         super().__setstate__(state)
@@ -211,7 +208,7 @@ class TransformerEncoder(Module):
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True) -> None:
         super().__init__()
-        self.layers = _clones(encoder_layer, num_layers)
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -221,10 +218,7 @@ class TransformerEncoder(Module):
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
         """Encode `src`; `is_causal=None` looks at the mask to see whether it is the causal one."""
         output = src
-        if is_causal is None and mask is not None and len(self.layers):
-            attention = getattr(self.layers[0], "self_attn", None)
-            is_causal = _detect_causal(mask, None, _length(src, getattr(attention, "batch_first", False)))
-        is_causal = bool(is_causal)
+        is_causal = _detect_is_causal_mask(mask, is_causal)
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
         return output if self.norm is None else self.norm(output)
@@ -241,7 +235,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer, num_layers, norm=None) -> None:
         super().__init__()
-        self.layers = _clones(decoder_layer, num_layers)
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 
@@ -258,9 +252,7 @@ class TransformerDecoder(Module):
     ):
         """Decode `tgt` with the encoder's output `memory`."""
         output = tgt
-        if tgt_is_causal is None and tgt_mask is not None and len(self.layers):
-            attention = getattr(self.layers[0], "self_attn", None)
-            tgt_is_causal = _detect_causal(tgt_mask, None, _length(tgt, getattr(attention, "batch_first", False)))
+        tgt_is_causal = _detect_is_causal_mask(tgt_mask, tgt_is_causal)
         for layer in self.layers:
             output = layer(
                 output,
@@ -269,7 +261,7 @@ class TransformerDecoder(Module):
                 memory_mask=memory_mask,
                 tgt_key_padding_mask=tgt_key_padding_mask,
                 memory_key_padding_mask=memory_key_padding_mask,
-                tgt_is_causal=bool(tgt_is_causal),
+                tgt_is_causal=tgt_is_causal,
                 memory_is_causal=memory_is_causal,
             )
         return output if self.norm is None else self.norm(output)

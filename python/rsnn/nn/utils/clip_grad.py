@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import warnings
 
 import rsnn
@@ -59,11 +60,10 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     >>> layer(rsnn.ones(1, 2)).sum().backward()
     >>> norm = rsnn.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
     """
-    if not isinstance(parameters, Tensor):
-        parameters = list(parameters)
-        if not parameters:
-            warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=3)
-    parameters = _listed(parameters)
+    listed = _listed(parameters)
+    if not listed and isinstance(parameters, types.GeneratorType):
+        warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
+    parameters = listed
     total = get_total_norm(
         [param.grad for param in parameters if param.grad is not None], norm_type, error_if_nonfinite, foreach
     )
@@ -74,7 +74,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """Call `clip_grad_norm_`, its name today."""
     warnings.warn(
-        "`nn.utils.clip_grad_norm` is now deprecated in favor of `nn.utils.clip_grad_norm_`.",
+        "`rsnn.nn.utils.clip_grad_norm` is now deprecated in favor of `rsnn.nn.utils.clip_grad_norm_`.",
         FutureWarning,
         stacklevel=2,
     )

@@ -15,7 +15,7 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
     if conv.training or bn.training:
         raise AssertionError("Fusion only for eval!")
     if bn.running_mean is None or bn.running_var is None:
-        raise AssertionError("bn.running_mean and bn.running_var must not be None for fusion")
+        raise AssertionError("bn.running_mean and bn.running_var must not be None")
     fused = copy.deepcopy(conv)
     fused.weight, fused.bias = fuse_conv_bn_weights(
         fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias, transpose
@@ -35,9 +35,12 @@ def fuse_linear_bn_eval(linear, bn):
     if linear.training or bn.training:
         raise AssertionError("Fusion only for eval!")
     if bn.running_mean is None or bn.running_var is None:
-        raise AssertionError("bn.running_mean and bn.running_var must not be None for fusion")
+        raise AssertionError("bn.running_mean and bn.running_var must not be None")
     if linear.out_features != bn.num_features and bn.num_features != 1:
-        raise AssertionError("To fuse, linear.out_features == bn.num_features or bn.num_features == 1")
+        raise AssertionError(
+            "To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got "
+            f"linear.out_features={linear.out_features} and bn.num_features={bn.num_features}"
+        )
     fused = copy.deepcopy(linear)
     fused.weight, fused.bias = fuse_linear_bn_weights(
         fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
@@ -65,5 +68,5 @@ def _fuse(weight, bias, mean, var, eps, bn_weight, bn_bias, shape):
         shift = shift.to(bias_dtype)
     return (
         Parameter(new_weight, weight.requires_grad),
-        Parameter(shift, weight.requires_grad if bias is None else bias.requires_grad),
+        Parameter(shift, bias is not None and bias.requires_grad),
     )

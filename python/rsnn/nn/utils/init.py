@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 
+import rsnn
+
 __all__ = ["skip_init"]
 
 
@@ -27,5 +29,6 @@ def skip_init(module_cls, *args, **kwargs):
     except (RuntimeError, NotImplementedError) as error:
         if "meta" not in str(error):
             raise
-    # Without a meta device the values are drawn; nobody may rely on them being anything else.
-    return module_cls(*args, **kwargs, device=device)
+    # Without a meta device values are drawn, at no cost to the generator.
+    with rsnn.random.fork_rng():
+        return module_cls(*args, **kwargs, device=device)

@@ -77,6 +77,11 @@ class ParametrizationList(ModuleList):
                     "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
                     f"original.dtype: {original.dtype}\nright_inverse(original).dtype: {new.dtype}"
                 )
+            if original.device != new.device:
+                raise ValueError(
+                    "When `right_inverse` outputs one tensor, it may not change the device.\n"
+                    f"original.device: {original.device}\nright_inverse(original).device: {new.device}"
+                )
             # The caller's tensor object stays the stored one, so optimizers keep hold of it.
             with rsnn.no_grad():
                 original.data = new.data if new is not original else original.data
@@ -117,7 +122,7 @@ class ParametrizationList(ModuleList):
                 if hasattr(module, "right_inverse"):
                     value = module.right_inverse(value)
                 else:
-                    raise RuntimeError(f"The parametrization {type(module).__name__} does not implement right_inverse.")
+                    raise RuntimeError(f"parametrization {type(module).__name__} does not implement right_inverse.")
             if self.is_tensor:
                 if not isinstance(value, Tensor):
                     raise ValueError(f"`right_inverse` should return a tensor. Got {type(value).__name__}")
@@ -164,11 +169,13 @@ def _inject_new_class(module) -> None:
     def __deepcopy__(self, memo):
         if id(self) in memo:
             return memo[id(self)]
-        replica = self.__new__(type(self))
+        replica = cls.__new__(cls)
         memo[id(self)] = replica
         replica.__dict__ = deepcopy(self.__dict__, memo)
-        for kind in ("_parameters", "_buffers", "_modules"):
-            replica.__dict__[kind] = deepcopy(self.__dict__[kind], memo)
+        # A class of its own: what is removed from the copy stays in the original.
+        _inject_new_class(replica)
+        for name in replica.parametrizations:
+            _inject_property(replica, name)
         return replica
 
     def __reduce_ex__(self, proto):
@@ -178,7 +185,7 @@ def _inject_new_class(module) -> None:
             "#saving-loading-a-general-checkpoint-for-inference-and-or-resuming-training"
         )
 
-    members = {"__reduce_ex__": __reduce_ex__, "__module__": cls.__module__}
+    members = {"__reduce_ex__": __reduce_ex__}
     if not hasattr(cls, "__deepcopy__"):
         members["__deepcopy__"] = __deepcopy__
     module.__class__ = type(f"Parametrized{cls.__name__}", (cls,), members)
@@ -186,7 +193,7 @@ def _inject_new_class(module) -> None:
 
 def _inject_property(module, name) -> None:
     def get_cached(self):
-        key = (id(module), name)
+        key = (id(self), name)
         tensor = _cache.get(key)
         if tensor is None:
             tensor = self.parametrizations[name]()
@@ -257,7 +264,7 @@ def _append(module, tensor_name, parametrization, unsafe) -> None:
                 f"parametrization(module.{tensor_name}).shape: {result.shape}"
             )
         if hasattr(parametrization, "right_inverse"):
-            _check_inverse(parametrization, tensor_name, current)
+            _check_inverse(parametrization, tensor_name, result)
     chain.append(parametrization)
     chain.unsafe |= unsafe
 
@@ -274,6 +281,12 @@ def _check_inverse(parametrization, tensor_name, current) -> None:
             f"The tensor returned by parametrization.right_inverse must have the same dtype as module.{tensor_name}, "
             f"unless the `unsafe` flag is enabled.\nmodule.{tensor_name}.dtype: {current.dtype}\n"
             f"returned dtype: {inverse.dtype}"
+        )
+    if inverse.shape != current.shape:
+        raise ValueError(
+            f"The tensor returned by parametrization.right_inverse must have the same shape as module.{tensor_name}, "
+            f"unless the `unsafe` flag is enabled.\nmodule.{tensor_name}.shape: {current.shape}\n"
+            f"returned shape: {inverse.shape}"
         )
 
 

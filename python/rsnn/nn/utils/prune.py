@@ -62,7 +62,10 @@ class BasePruningMethod(ABC):
         original = getattr(module, name)
         if importance_scores is not None:
             if importance_scores.shape != original.shape:
-                raise AssertionError(f"importance_scores should have the same shape as parameter {name} of {module}")
+                raise AssertionError(
+                    f"importance_scores should have the same shape as parameter {name} of {module}, got "
+                    f"{importance_scores.shape} vs {original.shape}"
+                )
         else:
             importance_scores = original
         if not old:
@@ -89,7 +92,10 @@ class BasePruningMethod(ABC):
         """Return `t` pruned, without touching a module."""
         if importance_scores is not None:
             if importance_scores.shape != t.shape:
-                raise AssertionError("importance_scores should have the same shape as tensor t")
+                raise AssertionError(
+                    "importance_scores should have the same shape as tensor t, got "
+                    f"{importance_scores.shape} vs {t.shape}"
+                )
         else:
             importance_scores = t
         default_mask = rsnn.ones_like(t) if default_mask is None else default_mask
@@ -163,7 +169,7 @@ class PruningContainer(BasePruningMethod):
             mask = default_mask.clone().to(pruned.dtype)
             return mask.index_copy(dim, alive, pruned)
         elif kind == "global":
-            part = rsnn.ones_like(default_mask) == 1
+            return method.compute_mask(t, default_mask=default_mask).to(t.dtype)
         else:
             raise ValueError(f"Unrecognized PRUNING_TYPE {kind}")
         mask = default_mask.clone()
@@ -303,7 +309,9 @@ class CustomFromMask(BasePruningMethod):
     def compute_mask(self, t, default_mask):
         """Combine the given mask with what is pruned already."""
         if default_mask.shape != self.mask.shape:
-            raise AssertionError("default_mask and mask must have the same shape")
+            raise AssertionError(
+                f"default_mask shape {default_mask.shape} must match self.mask shape {self.mask.shape}"
+            )
         return default_mask * self.mask.to(dtype=default_mask.dtype)
 
     @classmethod

@@ -169,17 +169,16 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
         )
     if counts[0] > input.shape[0]:
         raise RuntimeError(f"Expected lengths of at most {input.shape[0]}, but got {counts[0]}")
-    sizes = []
-    active = len(counts)
-    for step in range(counts[0]):
-        while counts[active - 1] <= step:
-            active -= 1
-        sizes.append(active)
+    running = rsnn.arange(counts[0]).unsqueeze(1) < lengths
     # (T, N, *) -> (T·N, *), then the rows that are data, in order of time.
-    index = [step * len(counts) + row for step, size in enumerate(sizes) for row in range(size)]
-    flat = input.reshape(-1, *input.shape[2:])
-    data = flat.index_select(0, rsnn.tensor(index, dtype=rsnn.int64, device=input.device))
-    return PackedSequence(data, rsnn.tensor(sizes, dtype=rsnn.int64), sorted_indices, None)
+    flat = input[: counts[0]].reshape(-1, *input.shape[2:])
+    data = flat.index_select(0, _positions(running, input.device))
+    return PackedSequence(data, running.sum(1), sorted_indices, None)
+
+
+def _positions(mask, device):
+    """Return where `mask`, read row by row, is True."""
+    return mask.reshape(-1).nonzero().squeeze(1).to(device)
 
 
 def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_length=None):
@@ -188,8 +187,8 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     Args:
         total_length: pad to this length; it is at least the longest one.
     """
-    sizes = sequence.batch_sizes.tolist()
-    length = len(sizes)
+    sizes = sequence.batch_sizes
+    length = sizes.shape[0]
     if total_length is not None:
         if total_length < length:
             raise ValueError(
@@ -197,12 +196,11 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
                 f"total_length={total_length} and max sequence length being {length}"
             )
         length = total_length
-    data, batch = sequence.data, sizes[0]
-    index = [step * batch + row for step, size in enumerate(sizes) for row in range(size)]
-    where = rsnn.tensor(index, dtype=rsnn.int64, device=data.device)
-    flat = data.new_full((length * batch, *data.shape[1:]), padding_value).index_copy(0, where, data)
-    padded = flat.view(length, batch, *data.shape[1:])
-    lengths = rsnn.tensor([sum(size > row for size in sizes) for row in range(batch)], dtype=rsnn.int64)
+    data, batch = sequence.data, int(sizes[0])
+    running = rsnn.arange(batch) < sizes.unsqueeze(1)
+    flat = data.new_full((length * batch, *data.shape[1:]), padding_value)
+    padded = flat.index_copy(0, _positions(running, data.device), data).view(length, batch, *data.shape[1:])
+    lengths = running.sum(0)
     if batch_first:
         padded = padded.transpose(0, 1)
     if sequence.unsorted_indices is not None:
@@ -218,7 +216,7 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
         padding_side: where shorter sequences are filled with `padding_value`, "right" or "left".
     """
     if padding_side not in ("right", "left"):
-        raise ValueError(f'padding_side must be "right" or "left", but got "{padding_side}"')
+        raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
     if isinstance(sequences, Tensor):
         sequences = sequences.unbind(0)
     elif not hasattr(sequences, "__iter__"):

@@ -82,6 +82,7 @@ class SpectralNorm:
         module.register_buffer(name + "_v", v)
         module.register_forward_pre_hook(fn)
         module._register_state_dict_hook(_SaveVersion(fn))
+        module._register_load_state_dict_pre_hook(_LoadOld(fn))
         return fn
 
 
@@ -94,6 +95,48 @@ class _SaveVersion:
     def __call__(self, module, state_dict, prefix, local_metadata) -> None:
         versions = local_metadata.setdefault("spectral_norm", {})
         versions[self.fn.name + ".version"] = SpectralNorm._version
+
+
+class _LoadOld:
+    """Compute the right singular vector, which state dicts from before version 1 did not hold."""
+
+    def __init__(self, fn) -> None:
+        self.fn = fn
+
+    def __call__(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs) -> None:
+        if local_metadata.get("spectral_norm", {}).get(self.fn.name + ".version", 0) >= 1:
+            return
+        key = prefix + self.fn.name
+        if key not in state_dict and all(key + suffix in state_dict for suffix in ("_orig", "_u", "_v")):
+            return  # of today's form, only the metadata is lost
+        missing = [key + suffix for suffix in ("_orig", "", "_u") if key + suffix not in state_dict]
+        if missing:
+            if strict:
+                missing_keys.extend(missing)
+            return
+        with rsnn.no_grad():
+            original, u = state_dict[key + "_orig"], state_dict[key + "_u"]
+            sigma = (original / state_dict.pop(key)).mean()
+            matrix = self.fn.reshape_weight_to_matrix(original)
+            v = _shortest_solution(matrix.double(), u.double()).to(u.dtype)
+            state_dict[key + "_v"] = v * (sigma / u.dot(matrix.mv(v)))
+
+
+def _shortest_solution(matrix, target):
+    """Return the shortest x with the smallest ‖matrix·x − target‖, by conjugate gradients from zero."""
+    x, rest = target.new_zeros(matrix.shape[1]), target
+    gradient = matrix.t().mv(rest)
+    step, size = gradient, gradient.dot(gradient)
+    floor = 1e-28 * float(size)
+    for _ in range(4 * min(matrix.shape)):
+        if float(size) <= floor:
+            break
+        image = matrix.mv(step)
+        length = size / image.dot(image)
+        x, rest = x + length * step, rest - length * image
+        gradient = matrix.t().mv(rest)
+        step, size = gradient + gradient.dot(gradient) / size * step, gradient.dot(gradient)
+    return x
 
 
 def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=None):
@@ -124,5 +167,9 @@ def remove_spectral_norm(module, name="weight"):
     for key, hook in module._state_dict_hooks.items():
         if isinstance(hook, _SaveVersion) and hook.fn.name == name:
             del module._state_dict_hooks[key]
+            break
+    for key, hook in module._load_state_dict_pre_hooks.items():
+        if isinstance(hook, _LoadOld) and hook.fn.name == name:
+            del module._load_state_dict_pre_hooks[key]
             break
     return module

@@ -19,9 +19,18 @@ class NamedMemberAccessor:
         self.memo: dict = {}
 
     def get_submodule(self, name):
-        """Return the submodule at a dotted path."""
+        """Return the submodule at a dotted path; the empty path is the module itself."""
+        if not name:
+            return self.module
         if name not in self.memo:
-            self.memo[name] = self.module.get_submodule(name)
+            parent, attr = self._split(name)
+            try:
+                submodule = getattr(parent, attr)
+            except AttributeError as error:
+                raise AttributeError(f"{parent._get_name()} has no attribute `{attr}`") from error
+            if not isinstance(submodule, rsnn.nn.Module):
+                raise TypeError(f"submodule `{name}`: {submodule} is not an instance of rsnn.nn.Module")
+            self.memo[name] = submodule
         return self.memo[name]
 
     def _split(self, name):
@@ -31,21 +40,18 @@ class NamedMemberAccessor:
     def get_tensor(self, name):
         """Return the parameter or buffer `name`."""
         module, attr = self._split(name)
-        for members in (module._parameters, module._buffers):
-            if attr in members:
-                return members[attr]
         try:
             tensor = getattr(module, attr)
         except AttributeError as error:
-            raise AttributeError(f"{module._get_name()} has no attribute `{attr}`") from error
+            raise AttributeError(f"{module._get_name()} has no attribute `{name}`") from error
         if not isinstance(tensor, rsnn.Tensor) and tensor is not None:
-            raise TypeError(f"{tensor}: {name} is not an instance of rsnn.Tensor")
+            raise TypeError(f"{tensor} is not an instance of rsnn.Tensor")
         return tensor
 
     def swap_tensor(self, name, value, allow_missing=False):
         """Put `value` under `name` and return what was there."""
         module, attr = self._split(name)
-        if value is not None and value is not _MISSING and not isinstance(value, rsnn.Tensor):
+        if value is not _MISSING and value is not None and not isinstance(value, rsnn.Tensor):
             raise TypeError(f"{value} is not an instance of rsnn.Tensor")
         for members in (module._parameters, module._buffers):
             if attr in members:
@@ -58,10 +64,12 @@ class NamedMemberAccessor:
         old = getattr(module, attr, _MISSING)
         if old is _MISSING and not allow_missing:
             raise AttributeError(f"{module._get_name()} has no attribute `{attr}`")
-        if value is _MISSING:
+        if old is not _MISSING and old is not None and not isinstance(old, rsnn.Tensor):
+            raise TypeError(f"attribute `{attr}`: {old} is not an instance of rsnn.Tensor")
+        if value is not _MISSING:
+            setattr(module, attr, value)
+        elif old is not _MISSING:
             delattr(module, attr)
-        else:
-            object.__setattr__(module, attr, value)
         return old
 
     def set_tensor(self, name, value) -> None:
@@ -74,15 +82,13 @@ class NamedMemberAccessor:
 
     def swap_tensors_dict(self, named_tensors, allow_missing=False):
         """Put all values in; return (what was there, names that were not)."""
-        old, missing = {}, []
+        old = {}
         try:
             for name, tensor in named_tensors.items():
-                try:
-                    old[name] = self.swap_tensor(name, tensor, allow_missing=True)
-                except AttributeError:
-                    if not allow_missing:
-                        raise
-                    missing.append(name)
+                old[name] = self.swap_tensor(name, tensor, allow_missing=True)
+            missing = [name for name, tensor in old.items() if tensor is _MISSING]
+            if missing and not allow_missing:
+                raise RuntimeError(f"Missing key(s): {', '.join(map(repr, missing))}.")
         except Exception:
             for name, tensor in old.items():
                 self.swap_tensor(name, tensor, allow_missing=True)
@@ -90,10 +96,10 @@ class NamedMemberAccessor:
         return old, missing
 
     def check_keys(self, keys):
-        """Return (names of the module that `keys` lacks, keys the module does not have)."""
+        """Return (names of the module that `keys` lacks, keys the module does not have), each sorted."""
         keys = set(keys)
         valid = {name for name, _ in self.named_tensors(remove_duplicate=False)}
-        return valid - keys, keys - valid
+        return sorted(valid - keys), sorted(keys - valid)
 
     def named_parameters(self, remove_duplicate=True):
         """Yield (name, parameter)."""
@@ -113,7 +119,7 @@ class NamedMemberAccessor:
         yield from self.module.named_modules(remove_duplicate=remove_duplicate)
 
 
-def _untied(module, given, strict, accessor):
+def _untied(given, accessor):
     """Extend `given` so that all names of a tied tensor get the same value."""
     groups: dict[int, list[str]] = {}
     for name, tensor in accessor.named_tensors(remove_duplicate=False):
@@ -124,7 +130,7 @@ def _untied(module, given, strict, accessor):
         values = {id(given[name]) for name in present}
         if len(values) > 1:
             raise ValueError(
-                f"functional_call got multiple values for keys {sorted(present)}, which are tied. Consider using "
+                f"functional_call got multiple values for keys {sorted(names)}, which are tied. Consider using "
                 "tie_weights=False"
             )
         if present:
@@ -134,16 +140,14 @@ def _untied(module, given, strict, accessor):
 
 def _functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False):
     accessor = NamedMemberAccessor(module)
-    given = parameters_and_buffers
-    if tie_weights:
-        given = _untied(module, given, strict, accessor)
+    given = _untied(parameters_and_buffers, accessor) if tie_weights else parameters_and_buffers
     if strict:
         missing, unexpected = accessor.check_keys(given)
         messages = []
         if unexpected:
-            messages.append(f"Unexpected key(s): {', '.join(map(repr, sorted(unexpected)))}.")
+            messages.append(f"Unexpected key(s): {', '.join(map(repr, unexpected))}.")
         if missing:
-            messages.append(f"Missing key(s): {', '.join(map(repr, sorted(missing)))}.")
+            messages.append(f"Missing key(s): {', '.join(map(repr, missing))}.")
         if messages:
             raise RuntimeError(f"Error(s) in reparametrizing for {module._get_name()}:\n\t" + "\n\t".join(messages))
     args = () if args is None else args if isinstance(args, tuple) else (args,)
@@ -151,7 +155,9 @@ def _functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, 
     try:
         return module(*args, **({} if kwargs is None else kwargs))
     finally:
-        accessor.swap_tensors_dict(old, allow_missing=True)
+        new, _ = accessor.swap_tensors_dict(old, allow_missing=True)
+        # What the module assigned to its buffers belongs to the caller.
+        parameters_and_buffers.update({name: new[name] for name in parameters_and_buffers})
 
 
 def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, tie_weights=True, strict=False):
@@ -164,8 +170,8 @@ def functional_call(module, parameters_and_buffers, args=None, kwargs=None, *, t
         strict: raise when a name is missing or unexpected.
     """
     warnings.warn(
-        "This API is deprecated as of PyTorch 2.0 and will be removed in a future version of PyTorch. Please use "
-        "rsnn.func.functional_call instead which is a drop-in replacement for this API.",
+        "`rsnn.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be removed in a future version of "
+        "PyTorch. Please use `rsnn.func.functional_call` instead which is a drop-in replacement.",
         FutureWarning,
         stacklevel=2,
     )

@@ -75,7 +75,7 @@ def weight_norm(module, name="weight", dim=0):
         dim: the length is kept per index of this dimension; None for one length in all.
     """
     warnings.warn(
-        "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.",
+        "`rsnn.nn.utils.weight_norm` is deprecated in favor of `rsnn.nn.utils.parametrizations.weight_norm`.",
         FutureWarning,
         stacklevel=2,
     )

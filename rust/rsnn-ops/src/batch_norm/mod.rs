@@ -156,6 +156,9 @@ impl Op for Backward {
         Ok(out)
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
+        if call.ins[1].numel() == 0 {
+            return call.outs[1..].iter().try_for_each(|o| crate::fill::fill_raw(o, 0.0));
+        }
         dispatch!(float, call.ins[1].dtype(), self.name(), T => {
             let args = BatchNormBackwardArgs {
                 dy: call.input::<T>(0),
@@ -188,7 +191,7 @@ fn update(running: &Tensor, stat: &Tensor, factor: f64, momentum: f64) -> Result
         .map(|(o, s)| (1.0 - momentum) * o + momentum * s * factor)
         .collect();
     copy_into(&Tensor::from_slice(&new, running.shape())?, &running.detach())?;
-    running.storage().bump_version();
+    running.bump_version();
     Ok(())
 }
 

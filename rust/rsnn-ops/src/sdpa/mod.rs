@@ -109,8 +109,7 @@ impl Op for Sdpa {
                 && a[0] == b[0]
                 && b[0] == c[0]
                 && b[1] == c[1]
-                && b[1] != 0
-                && a[1] % b[1] == 0,
+                && (a[1] == b[1] || b[1] != 0 && a[1] % b[1] == 0),
             Runtime,
             "scaled_dot_product_attention: query {a:?}, key {b:?} and value {c:?} do not fit; expected (B, H, L, E), (B, H, S, E) and (B, H, S, V)"
         );
@@ -213,26 +212,21 @@ pub struct Options {
     pub enable_gqa: bool,
 }
 
-/// Attention of q (.., L, E) over k (.., S, E) and v (.., S, V).
+/// Attention of q (.., L, E) over k (.., S, E) and v (.., S, V). With a mask and `is_causal` a pair has to pass both.
 pub fn sdpa(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, o: Options) -> Result<Tensor> {
-    for (name, t) in [("query", q), ("key", k), ("value", v)] {
-        ensure!(
-            t.ndim() >= 2,
-            Runtime,
-            "scaled_dot_product_attention: {name} of shape {:?} must have at least 2 dimensions",
-            t.shape()
-        );
-    }
     ensure!(
-        (0.0..=1.0).contains(&o.dropout_p),
-        Value,
-        "dropout probability has to be between 0 and 1, but got {}",
-        o.dropout_p
+        [q, k, v].into_iter().all(|t| t.ndim() >= 2),
+        Runtime,
+        "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {} key.dim: {} and value.dim: {} instead.",
+        q.ndim(),
+        k.ndim(),
+        v.ndim()
     );
     ensure!(
-        !(mask.is_some() && o.is_causal),
+        (0.0..=1.0).contains(&o.dropout_p),
         Runtime,
-        "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+        "dropout probability has to be between 0 and 1, but got {}",
+        o.dropout_p
     );
     let e = q.shape()[q.ndim() - 1];
     let op = Sdpa {
@@ -243,7 +237,7 @@ pub fn sdpa(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, o: Option
     };
     if let Some(m) = mask {
         ensure!(
-            m.dtype() == DType::Bool || m.dtype() == q.dtype(),
+            [DType::Bool, DType::F32, q.dtype()].contains(&m.dtype()),
             Runtime,
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: {} and  query.dtype: {} instead.",
             m.dtype().name(),
@@ -260,7 +254,17 @@ pub fn sdpa(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, o: Option
         q4.shape()[1],
         k4.shape()[1]
     );
+    ensure!(
+        !o.enable_gqa || [&k4, &v4].into_iter().all(|t| t.shape()[1] != 0 && q4.shape()[1] % t.shape()[1] == 0),
+        Runtime,
+        "Number of heads in key and value must divide the number of heads in query, but got {}, {} and {}",
+        k4.shape()[1],
+        v4.shape()[1],
+        q4.shape()[1]
+    );
     let mask = mask.map(|m| four_mask(m, &lead)).transpose()?;
+    let mask =
+        mask.map(|m| if m.dtype() == DType::Bool { Ok(m) } else { copy::to_dtype(&m, q.dtype()) }).transpose()?;
     let mut ins = vec![q4, k4, v4];
     ins.extend(mask.clone());
     let recorded = crate::autograd::is_enabled();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rsnn
 from rsnn.nn import init
-from rsnn.nn.functional.attention import _float_mask, attend, check_attention, transposed
+from rsnn.nn.functional.attention import attend, check_attention, transposed
 from rsnn.nn.module import Module
 from rsnn.nn.parameter import Parameter
 
@@ -164,16 +164,17 @@ class MultiheadAttention(Module):
         return out if self.batch_first else out.transpose(0, 1), weights
 
     def merge_masks(self, attn_mask, key_padding_mask, query):
-        """Return the two masks as one (N, num_heads, L, S) float mask, with 2 as its kind, or one mask alone with its kind."""
-        if key_padding_mask is None:
-            return attn_mask, None if attn_mask is None else 0
+        """Return the sum of the two masks, (N, num_heads, L, L), and 2; the padding mask alone and 1; or None twice."""
         if attn_mask is None:
-            return key_padding_mask, 1
-        batch, length = key_padding_mask.shape
-        dtype = query.dtype
-        pairs = _float_mask(attn_mask, dtype)
-        pairs = pairs.view(batch, self.num_heads, -1, length) if attn_mask.dim() == 3 else pairs.view(1, 1, -1, length)
-        return pairs + _float_mask(key_padding_mask, dtype).view(batch, 1, 1, length), 2
+            return key_padding_mask, None if key_padding_mask is None else 1
+        batch, length, _ = query.shape
+        if attn_mask.dim() == 3:
+            merged = attn_mask.view(batch, -1, length, length)
+        else:
+            merged = attn_mask.view(1, 1, length, length).expand(batch, self.num_heads, -1, -1)
+        if key_padding_mask is not None:
+            merged = merged + key_padding_mask.view(batch, 1, 1, length).expand(-1, self.num_heads, -1, -1)
+        return merged, 2
 
 
 def _unsqueezed(query, key, value):
