@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check, check_common, column, count, decay, new_step, number, scalar
 
 __all__ = ["Adadelta"]
 
@@ -56,11 +57,25 @@ class Adadelta(EachParameter):
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": new_step(), "square_avg": rsnn.zeros_like(p), "acc_delta": rsnn.zeros_like(p)}
 
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        _rsnn.adadelta_step(
+            params,
+            grads,
+            column(states, "square_avg"),
+            column(states, "acc_delta"),
+            column(states, "step"),
+            number(group["lr"]),
+            number(group["rho"]),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            group["maximize"],
+        )
+
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         rho, eps = group["rho"], group["eps"]
         count(state)
         grad = decay(grad, p, group)
-        root = state["square_avg"].mul_(rho).addcmul_(grad, grad, value=1 - rho).add(eps).sqrt_()
-        delta = state["acc_delta"].add(eps).sqrt_().div_(root).mul_(grad)
+        root = state["square_avg"].mul_(rho).addcmul_(grad, grad, value=1 - rho).add(eps).sqrt()
+        delta = state["acc_delta"].add(eps).sqrt().div(root).mul(grad)
         state["acc_delta"].mul_(rho).addcmul_(delta, delta, value=1 - rho)
         p.add_(delta, alpha=-scalar(group["lr"]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check, check_common, check_fused, column, count, decay, new_step, number, scalar
 
 __all__ = ["Adagrad"]
 
@@ -57,6 +58,7 @@ class Adagrad(EachParameter):
             fused=fused,
         )
         super().__init__(params, defaults)
+        check_fused(defaults)
         for group in self.param_groups:  # torch makes this state at once, and its state dicts hold it
             for p in group["params"]:
                 self.state_of(p, group)
@@ -68,9 +70,22 @@ class Adagrad(EachParameter):
     def share_memory(self) -> None:
         """Do nothing: state is shared between threads as it is."""
 
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        _rsnn.adagrad_step(
+            params,
+            grads,
+            column(states, "sum"),
+            column(states, "step"),
+            number(group["lr"]),
+            number(group["lr_decay"]),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            group["maximize"],
+        )
+
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         step = count(state)
         grad = decay(grad, p, group)
         rate = scalar(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
-        root = state["sum"].addcmul_(grad, grad, value=1).sqrt().add_(group["eps"])
+        root = state["sum"].addcmul_(grad, grad, value=1).sqrt().add(group["eps"])
         p.addcdiv_(grad, root, value=-rate)

@@ -7,7 +7,7 @@ from typing import Any
 import rsnn
 from rsnn import _rsnn
 
-from .optimizer import EachParameter, check_common, count, decay, dense, is_fused, new_step, scalar
+from .optimizer import EachParameter, check_common, check_fused, column, count, decay, new_step, number, scalar
 
 __all__ = ["Adam"]
 
@@ -47,7 +47,11 @@ class Adam(EachParameter):
         fused=None,
         decoupled_weight_decay=False,
     ):
+        if isinstance(lr, rsnn.Tensor) and foreach and not capturable:
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         check_common(lr, eps, weight_decay, betas)
+        if len({isinstance(beta, rsnn.Tensor) for beta in betas}) != 1:
+            raise ValueError("betas must be either both floats or both Tensors")
         defaults = dict(
             lr=lr,
             betas=tuple(scalar(beta) for beta in betas),
@@ -62,6 +66,7 @@ class Adam(EachParameter):
             decoupled_weight_decay=decoupled_weight_decay,
         )
         super().__init__(params, defaults)
+        check_fused(defaults)
 
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         state = {"step": new_step(), "exp_avg": rsnn.zeros_like(p), "exp_avg_sq": rsnn.zeros_like(p)}
@@ -69,34 +74,25 @@ class Adam(EachParameter):
             state["max_exp_avg_sq"] = rsnn.zeros_like(p)
         return state
 
-    def step_group(self, group: dict[str, Any]) -> None:
-        params, grads, states = [], [], []
-        for p in group["params"]:
-            grad = p.grad
-            if grad is None:
-                continue
-            if not is_fused(p, group):
-                self.update_one(p, group)
-                continue
-            params.append(p)
-            grads.append(dense(grad))
-            states.append(self.state_of(p, group))
-        if params:
-            _rsnn.adam_step(
-                params,
-                grads,
-                [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states],
-                [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else [],
-                [count(state) for state in states],
-                float(scalar(group["lr"])),
-                *group["betas"],
-                float(group["eps"]),
-                float(scalar(group["weight_decay"])),
-                group["decoupled_weight_decay"],
-                group["amsgrad"],
-                group["maximize"],
-            )
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        beta1, beta2 = group["betas"]
+        amsgrad = group["amsgrad"]
+        _rsnn.adam_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_avg_sq"),
+            column(states, "max_exp_avg_sq") if amsgrad else [],
+            column(states, "step"),
+            number(group["lr"]),
+            number(beta1),
+            number(beta2),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            group["decoupled_weight_decay"],
+            amsgrad,
+            group["maximize"],
+        )
 
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, (beta1, beta2), step = scalar(group["lr"]), group["betas"], count(state)
@@ -107,6 +103,6 @@ class Adam(EachParameter):
         state["exp_avg"].lerp_(grad, 1 - beta1)
         square = state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         if group["amsgrad"]:
-            square = state["max_exp_avg_sq"].copy_(rsnn.maximum(state["max_exp_avg_sq"], square))
-        denominator = (square.sqrt() / (1 - beta2**step) ** 0.5).add_(group["eps"])
+            square = state["max_exp_avg_sq"] = rsnn.maximum(state["max_exp_avg_sq"], square)
+        denominator = (square.sqrt() / (1 - beta2**step) ** 0.5).add(group["eps"])
         p.addcdiv_(state["exp_avg"], denominator, value=-lr / (1 - beta1**step))

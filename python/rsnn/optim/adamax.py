@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check_common, column, count, decay, new_step, number, scalar
 
 __all__ = ["Adamax"]
 
@@ -55,10 +56,26 @@ class Adamax(EachParameter):
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": new_step(), "exp_avg": rsnn.zeros_like(p), "exp_inf": rsnn.zeros_like(p)}
 
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        beta1, beta2 = group["betas"]
+        _rsnn.adamax_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_inf"),
+            column(states, "step"),
+            number(group["lr"]),
+            number(beta1),
+            number(beta2),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            False,
+            group["maximize"],
+        )
+
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         step, (beta1, beta2) = count(state), group["betas"]
         grad = decay(grad, p, group)
         mean = state["exp_avg"].lerp_(grad, 1 - beta1)
-        largest = state["exp_inf"]
-        largest.copy_(rsnn.maximum(largest.mul_(beta2), grad.abs().add_(group["eps"])))
+        largest = state["exp_inf"] = rsnn.maximum(state["exp_inf"] * beta2, grad.abs().add(group["eps"]))
         p.addcdiv_(mean, largest, value=-scalar(group["lr"]) / (1 - beta1**step))

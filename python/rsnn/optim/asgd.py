@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check_common, column, count, decay, new_step, number, scalar
 
 __all__ = ["ASGD"]
 
@@ -61,6 +62,22 @@ class ASGD(EachParameter):
             "mu": rsnn.ones((), dtype=rsnn.float32),
             "ax": rsnn.zeros_like(p),
         }
+
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        _rsnn.asgd_step(
+            params,
+            grads,
+            column(states, "ax"),
+            column(states, "eta"),
+            column(states, "mu"),
+            column(states, "step"),
+            number(group["lr"]),
+            number(group["lambd"]),
+            number(group["alpha"]),
+            number(group["t0"]),
+            number(group["weight_decay"]),
+            group["maximize"],
+        )
 
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         step, lr, lambd = count(state), scalar(group["lr"]), group["lambd"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check, check_common, column, count, decay, new_step, number, scalar
 
 __all__ = ["NAdam"]
 
@@ -66,6 +67,25 @@ class NAdam(EachParameter):
             "exp_avg_sq": rsnn.zeros_like(p),
         }
 
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        beta1, beta2 = group["betas"]
+        _rsnn.nadam_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_avg_sq"),
+            column(states, "mu_product"),
+            column(states, "step"),
+            number(group["lr"]),
+            number(beta1),
+            number(beta2),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            number(group["momentum_decay"]),
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
+
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, (beta1, beta2), step = scalar(group["lr"]), group["betas"], count(state)
         if group["decoupled_weight_decay"]:
@@ -76,6 +96,6 @@ class NAdam(EachParameter):
         product = state["mu_product"].mul_(mu).item()
         mean = state["exp_avg"].lerp_(grad, 1 - beta1)
         square = state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-        root = square.div(1 - beta2**step).sqrt_().add_(group["eps"])
+        root = square.div(1 - beta2**step).sqrt().add(group["eps"])
         p.addcdiv_(grad, root, value=-lr * (1 - mu) / (1 - product))
         p.addcdiv_(mean, root, value=-lr * mu_next / (1 - product * mu_next))

@@ -80,7 +80,8 @@ def _with_hooks(step: Callable) -> Callable:
     """Wrap a class's `step` with the registered hooks."""
 
     @functools.wraps(step)
-    def wrapper(self, *args, **kwargs):
+    def wrapper(*args, **kwargs):
+        self = args[0]
         for hook in (*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()):
             result = hook(self, args, kwargs)
             if result is not None:
@@ -90,7 +91,7 @@ def _with_hooks(step: Callable) -> Callable:
                     )
                 args, kwargs = result
         self._opt_called = True  # read by the schedulers' warning about the order of calls
-        out = step(self, *args, **kwargs)
+        out = step(*args, **kwargs)
         for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
             hook(self, args, kwargs)
         return out
@@ -162,7 +163,7 @@ class Optimizer:
     # --- hooks
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(optimizer, args, kwargs)` before `step`; it may return new `(args, kwargs)`."""
+        """Call `hook(optimizer, args, kwargs)` before `step`; it may return new `(args, kwargs)`, the optimizer first."""
         return _register(self._optimizer_step_pre_hooks, hook)  # type: ignore[attr-defined]
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
@@ -315,7 +316,13 @@ def _placed(param: Any, value: Any, key: Any = None) -> Any:
 
 
 class EachParameter(Optimizer):
-    """Step through the parameters one by one: a subclass gives `init_state` and `update`, in tensor ops."""
+    """Step through the parameters of a group.
+
+    A subclass gives `init_state`, `update` (one parameter in tensor ops: on other devices, and differentiable) and, where
+    there is one, `native`: one call for all parameters on the CPU.
+    """
+
+    native: Callable[[list, list, list, dict[str, Any]], None] | None = None
 
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
@@ -338,13 +345,28 @@ class EachParameter(Optimizer):
         return loss
 
     def step_group(self, group: dict[str, Any]) -> None:
+        params, grads, states = [], [], []
+        native = self.native is not None and not group.get("differentiable")
         for p in group["params"]:
-            if p.grad is not None:
-                self.update_one(p, group)
-
-    def update_one(self, p: Any, group: dict[str, Any]) -> None:
-        grad = -p.grad if group.get("maximize") else p.grad
-        self.update(p, grad, self.state_of(p, group), group)
+            grad = p.grad
+            if grad is None:
+                continue
+            if group.get("capturable"):
+                raise AssertionError(
+                    "If capturable=True, params and state_steps must be on supported devices: [] (nothing is captured here)."
+                )
+            if native and p.device.type == "cpu":
+                params.append(p)
+                grads.append(grad)
+                states.append(self.state_of(p, group))
+            else:
+                state = self.state_of(p, group)
+                if group.get("differentiable"):  # what the last step saved for backward must stay as it is
+                    kept = {key: value.clone() for key, value in state.items() if rsnn.is_tensor(value) and key != "step"}
+                    state.update(kept)
+                self.update(p, -grad if group.get("maximize") else grad, state, group)
+        if params:
+            self.native(params, grads, states, group)
 
 
 def evaluate(closure: Callable | None) -> Any:
@@ -356,8 +378,9 @@ def evaluate(closure: Callable | None) -> Any:
 
 
 def new_step() -> Any:
-    """Make the step counter, a 0-d float tensor as in torch's state dicts."""
-    return rsnn.zeros((), dtype=rsnn.float32)
+    """Make the step counter, a 0-d tensor as in torch's state dicts."""
+    wide = rsnn.get_default_dtype() == rsnn.float64
+    return rsnn.zeros((), dtype=rsnn.float64 if wide else rsnn.float32)
 
 
 def count(state: dict[str, Any]) -> float:
@@ -372,12 +395,19 @@ def decay(grad: Any, p: Any, group: dict[str, Any]) -> Any:
     return grad.add(p, alpha=weight_decay) if weight_decay else grad
 
 
-def is_fused(p: Any, group: dict[str, Any]) -> bool:
-    """Tell whether the native step over all parameters takes this one."""
-    native = p.dtype in (rsnn.float32, rsnn.float64) and p.device.type == "cpu" and p.is_contiguous()
-    return native and not group.get("differentiable")
+def column(states: list[dict[str, Any]], key: str) -> list:
+    """Return one entry of every state."""
+    return [state[key] for state in states]
 
 
-def dense(grad: Any) -> Any:
-    """Return a contiguous gradient for the native step."""
-    return grad if grad.is_contiguous() else grad.contiguous()
+def number(value: Any) -> float:
+    """Return a hyperparameter as a float."""
+    return float(scalar(value))
+
+
+def check_fused(group: dict[str, Any]) -> None:
+    """Raise torch's RuntimeError for options that exclude each other."""
+    if group["fused"] and group["differentiable"]:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if group["fused"] and group["foreach"]:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check_common, column, count, decay, new_step, number, scalar
 
 __all__ = ["RAdam"]
 
@@ -57,6 +58,23 @@ class RAdam(EachParameter):
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"step": new_step(), "exp_avg": rsnn.zeros_like(p), "exp_avg_sq": rsnn.zeros_like(p)}
 
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        beta1, beta2 = group["betas"]
+        _rsnn.radam_step(
+            params,
+            grads,
+            column(states, "exp_avg"),
+            column(states, "exp_avg_sq"),
+            column(states, "step"),
+            number(group["lr"]),
+            number(beta1),
+            number(beta2),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )
+
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, (beta1, beta2), step = scalar(group["lr"]), group["betas"], count(state)
         if group["decoupled_weight_decay"]:
@@ -72,6 +90,6 @@ class RAdam(EachParameter):
         rate = -lr / (1 - beta1**step)
         if rho > 5.0:
             rectify = ((rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)) ** 0.5
-            p.addcdiv_(mean, square.sqrt().add_(group["eps"]), value=rate * rectify * unbias**0.5)
+            p.addcdiv_(mean, square.sqrt().add(group["eps"]), value=rate * rectify * unbias**0.5)
         else:
             p.add_(mean, alpha=rate)

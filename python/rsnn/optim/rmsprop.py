@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check, check_common, count, decay, new_step, scalar
+from .optimizer import EachParameter, check, check_common, column, count, decay, new_step, number, scalar
 
 __all__ = ["RMSprop"]
 
@@ -67,6 +68,23 @@ class RMSprop(EachParameter):
             state["grad_avg"] = rsnn.zeros_like(p)
         return state
 
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        _rsnn.rmsprop_step(
+            params,
+            grads,
+            column(states, "square_avg"),
+            column(states, "momentum_buffer") if group["momentum"] > 0 else [],
+            column(states, "grad_avg") if group["centered"] else [],
+            column(states, "step"),
+            number(group["lr"]),
+            number(group["alpha"]),
+            number(group["eps"]),
+            number(group["weight_decay"]),
+            number(group["momentum"]),
+            group["centered"],
+            group["maximize"],
+        )
+
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         lr, alpha = scalar(group["lr"]), group["alpha"]
         count(state)
@@ -75,7 +93,7 @@ class RMSprop(EachParameter):
         if group["centered"]:
             mean = state["grad_avg"].lerp_(grad, 1 - alpha)
             average = average.addcmul(mean, mean, value=-1)
-        average = average.sqrt().add_(group["eps"])
+        average = average.sqrt().add(group["eps"])
         if group["momentum"] > 0:
             buffer = state["momentum_buffer"].mul_(group["momentum"]).addcdiv_(grad, average)
             p.add_(buffer, alpha=-lr)

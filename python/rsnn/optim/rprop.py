@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import rsnn
+from rsnn import _rsnn
 
-from .optimizer import EachParameter, check_common, count, new_step, scalar
+from .optimizer import EachParameter, check_common, column, count, new_step, scalar
 
 __all__ = ["Rprop"]
 
@@ -57,6 +58,18 @@ class Rprop(EachParameter):
             "prev": rsnn.zeros_like(p),
             "step_size": rsnn.full_like(p, scalar(group["lr"]), requires_grad=False),
         }
+
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
+        _rsnn.rprop_step(
+            params,
+            grads,
+            column(states, "prev"),
+            column(states, "step_size"),
+            column(states, "step"),
+            group["etas"],
+            group["step_sizes"],
+            group["maximize"],
+        )
 
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         count(state)

@@ -7,7 +7,7 @@ from typing import Any
 import rsnn
 from rsnn import _rsnn
 
-from .optimizer import EachParameter, check, check_common, decay, dense, is_fused, scalar
+from .optimizer import EachParameter, check, check_common, check_fused, column, decay, number, scalar
 
 __all__ = ["SGD"]
 
@@ -61,48 +61,36 @@ class SGD(EachParameter):
             fused=fused,
         )
         super().__init__(params, defaults)
+        check_fused(defaults)
 
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": None} if group["momentum"] else {}
 
-    def step_group(self, group: dict[str, Any]) -> None:
+    def native(self, params: list, grads: list, states: list, group: dict[str, Any]) -> None:
         momentum = group["momentum"]
-        params, grads, buffers, first = [], [], [], []
-        for p in group["params"]:
-            grad = p.grad
-            if grad is None:
-                continue
-            if not is_fused(p, group):
-                self.update_one(p, group)
-                continue
-            params.append(p)
-            grads.append(dense(grad))
-            if momentum:
-                state = self.state_of(p, group)
-                first.append(state["momentum_buffer"] is None)
-                if first[-1]:
-                    state["momentum_buffer"] = rsnn.zeros_like(p)
-                buffers.append(state["momentum_buffer"])
-        if params:
-            _rsnn.sgd_step(
-                params,
-                grads,
-                buffers,
-                float(scalar(group["lr"])),
-                float(momentum),
-                float(group["dampening"]),
-                float(scalar(group["weight_decay"])),
-                group["nesterov"],
-                group["maximize"],
-                first,
-            )
+        first = [momentum != 0 and state.get("momentum_buffer") is None for state in states]
+        for p, state, new in zip(params, states, first):
+            if new:
+                state["momentum_buffer"] = rsnn.empty_like(p)
+        _rsnn.sgd_step(
+            params,
+            grads,
+            column(states, "momentum_buffer") if momentum else [],
+            first,
+            number(group["lr"]),
+            number(momentum),
+            number(group["dampening"]),
+            number(group["weight_decay"]),
+            group["nesterov"],
+            group["maximize"],
+        )
 
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         grad = decay(grad, p, group)
         if group["momentum"]:
             buffer = state["momentum_buffer"]
             if buffer is None:
-                buffer = state["momentum_buffer"] = grad.clone().detach()
+                buffer = state["momentum_buffer"] = grad.clone()
             else:
                 buffer.mul_(group["momentum"]).add_(grad, alpha=1 - group["dampening"])
             grad = grad.add(buffer, alpha=group["momentum"]) if group["nesterov"] else buffer

@@ -10,7 +10,7 @@ from collections import OrderedDict
 import rsnn
 from rsnn import Tensor
 
-__all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
+__all__ = ["BackwardHook", "NativeHandle", "RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
 
 
 class RemovableHandle:
@@ -49,6 +49,20 @@ class RemovableHandle:
         self.remove()
 
 
+class NativeHandle(RemovableHandle):
+    """Undo the registration of a hook of a tensor or of a graph node."""
+
+    def __init__(self, remover) -> None:
+        super().__init__(OrderedDict())
+        self._remover = remover
+
+    def remove(self) -> None:
+        """Take the hook off; a second call does nothing."""
+        if self._remover is not None:
+            self._remover()
+            self._remover = None
+
+
 def unserializable_hook(f):
     """Mark a tensor hook as one that saving may drop without a warning."""
     f.__torch_unserializable__ = True
@@ -80,10 +94,17 @@ class BackwardHook:
         self.grad_outputs = None
         self.n_inputs = self.n_outputs = -1
         self.input_tensors_index: list[int] | None = None
+        # By position: what inputs look like that need no gradient.
+        self.constants: dict = {}
         self.output_tensors_index: list[int] | None = None
 
     def setup_input_hook(self, args):
         """Return `args` with the input node in front of its tensors."""
+        self.constants = {
+            i: (arg.shape, arg.dtype, arg.device)
+            for i, arg in enumerate(args)
+            if isinstance(arg, Tensor) and not arg.requires_grad
+        }
         args, self.input_tensors_index = _through_identity(args, lambda node: node.register_hook(self._on_input))
         self.n_inputs = len(args)
         return args
@@ -101,19 +122,22 @@ class BackwardHook:
         # The output node did not run: the gradient reached the inputs by a path around the module.
         if self.grad_outputs is None:
             return None
-        grads = _spread(self.input_tensors_index, grad_input, self.n_inputs)
+        grads = list(_spread(self.input_tensors_index, grad_input, self.n_inputs))
+        # Hooks see a tensor for each tensor among the inputs.
+        for i, (shape, dtype, device) in self.constants.items():
+            grads[i] = rsnn.zeros(shape, dtype=dtype, device=device)
+        grads = tuple(grads)
         for hook in self.user_hooks:
             out = hook(self.module, grads, self.grad_outputs)
             if out is None:
                 continue
-            out = out if isinstance(out, (tuple, list)) else (out,)
             if len(out) != len(grads):
                 raise RuntimeError(
                     f"Backward hook returned an invalid number of grad_input, got {len(out)}, but expected {len(grads)}"
                 )
             grads = out
         self.grad_outputs = None
-        return tuple(grads[i] for i in self.input_tensors_index)
+        return tuple(None if i in self.constants else grads[i] for i in self.input_tensors_index)
 
     def _on_output(self, _, grad_output):
         self.grad_outputs = _spread(self.output_tensors_index, grad_output, self.n_outputs)
@@ -121,7 +145,6 @@ class BackwardHook:
             out = hook(self.module, self.grad_outputs)
             if out is None:
                 continue
-            out = out if isinstance(out, (tuple, list)) else (out,)
             if len(out) != self.n_outputs:
                 raise RuntimeError(
                     f"Backward pre hook returned an invalid number of grad_output, got {len(out)}, "

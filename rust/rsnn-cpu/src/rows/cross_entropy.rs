@@ -1,9 +1,8 @@
 //! Cross entropy with class indices, fused with log-softmax: forward saves one log-sum-exp per row, backward rereads
 //! the logits and writes the gradient.
-use super::softmax::log_sum_exp;
-use super::{Parts, par_rows, row, sum, sums};
-use crate::simd::vectorize;
-use crate::vmath::Real;
+use super::lanes::{RowKernel, each_row, exp_sum};
+use super::{Parts, row, sum, sums};
+use crate::vmath::{Lanes, Real, each1, each2};
 
 /// Logits `[rows, cols]`, one target class per row, and torch's options.
 #[derive(Clone, Copy)]
@@ -35,6 +34,26 @@ impl<T: Real> CrossEntropyArgs<'_, T> {
         (t != self.ignore_index).then(|| (t as usize, self.weight.map_or(1.0, |w| w[t as usize].to_f64())))
     }
 
+    /// `sum((x - max) * weight)`
+    #[inline(always)]
+    fn shifted(&self, x: &[T], max: T) -> f64 {
+        match self.weight {
+            Some(w) => sums(
+                x,
+                w,
+                (max, T::ZERO),
+                #[inline(always)]
+                |x, w| [(x - max) * w],
+            )[0],
+            None => sum(
+                x,
+                max,
+                #[inline(always)]
+                |x| x - max,
+            ),
+        }
+    }
+
     /// Sum of the class weights.
     fn weight_sum(&self) -> f64 {
         self.weight.map_or(self.cols as f64, |w| sum(w, T::ZERO, |v| v))
@@ -46,81 +65,88 @@ impl<T: Real> CrossEntropyArgs<'_, T> {
 pub fn cross_entropy<T: Real>(a: CrossEntropyArgs<T>, loss: &mut [T], lse: &mut [T]) -> Result<f64, BadTarget> {
     a.check()?;
     assert!(loss.len() == a.rows && lse.len() == a.rows);
-    let (loss, lse, all) = (Parts::new(loss), Parts::new(lse), a.weight_sum());
-    par_rows(a.rows, a.cols, |range| {
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in range {
-                    // SAFETY: each element is written once.
-                    let (loss, lse) = unsafe { (&mut loss.get(r..r + 1)[0], &mut lse.get(r..r + 1)[0]) };
-                    (*loss, *lse) = (T::ZERO, T::ZERO);
-                    let Some((y, w)) = a.class(r) else { continue };
-                    let x = row(a.logits, r, a.cols);
-                    let (max, log) = log_sum_exp(x);
-                    let s = a.label_smoothing;
-                    let mut l = (1.0 - s) * w * (log - (x[y] - max)).to_f64();
-                    if s > 0.0 {
-                        let shifted = match a.weight {
-                            Some(w) => sums(
-                                x,
-                                w,
-                                (max, T::ZERO),
-                                #[inline(always)]
-                                |x, w| [(x - max) * w],
-                            )[0],
-                            None => sum(
-                                x,
-                                max,
-                                #[inline(always)]
-                                |x| x - max,
-                            ),
-                        };
-                        l += s / a.cols as f64 * (log.to_f64() * all - shifted);
-                    }
-                    *loss = T::from_f64(l);
-                    *lse = max + log;
-                }
-            },
-        );
-    });
+    each_row(a.rows, a.cols, Forward { a, loss: Parts::new(loss), lse: Parts::new(lse), all: a.weight_sum() });
     Ok((0..a.rows).filter_map(|r| a.class(r)).map(|(_, w)| w).sum())
+}
+
+struct Forward<'a, T> {
+    a: CrossEntropyArgs<'a, T>,
+    loss: Parts<'a, T>,
+    lse: Parts<'a, T>,
+    all: f64,
+}
+
+impl<T: Real> RowKernel for Forward<'_, T> {
+    type T = T;
+    #[inline(always)]
+    fn row<V: Lanes<T = T>>(&self, r: usize) {
+        let a = &self.a;
+        let (mut loss, mut lse) = (T::ZERO, T::ZERO);
+        if let Some((y, w)) = a.class(r) {
+            let x = row(a.logits, r, a.cols);
+            let sum = exp_sum::<V, false>(x, &mut []);
+            let (max, log) = (sum.max, sum.log());
+            let s = a.label_smoothing;
+            let mut l = (1.0 - s) * w * (log - (x[y] - max)).to_f64();
+            if s > 0.0 {
+                l += s / a.cols as f64 * (log.to_f64() * self.all - a.shifted(x, max));
+            }
+            (loss, lse) = (T::from_f64(l), max + log);
+        }
+        // SAFETY: each element is written once.
+        unsafe {
+            self.loss.put(r, loss);
+            self.lse.put(r, lse);
+        }
+    }
 }
 
 /// Gradient of the logits, `grad` per row (or one for all): `grad * (p * ((1-s) w[y] + s/C sum(w)) - s/C w - (1-s) w[y] [c=y])`.
 /// Targets were checked by the forward pass.
 pub fn cross_entropy_backward<T: Real>(a: CrossEntropyArgs<T>, lse: &[T], grad: &[T], dx: &mut [T]) {
     assert!(lse.len() == a.rows && dx.len() == a.rows * a.cols && (grad.len() == 1 || grad.len() == a.rows));
-    let (dx, all) = (Parts::new(dx), a.weight_sum());
-    let smooth = a.label_smoothing / a.cols as f64;
-    par_rows(a.rows, a.cols, |range| {
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in range {
-                    // SAFETY: each row is written once.
-                    let dx = unsafe { dx.get(r * a.cols..(r + 1) * a.cols) };
-                    let Some((y, w)) = a.class(r) else {
-                        dx.fill(T::ZERO);
-                        continue;
-                    };
-                    let g = grad[if grad.len() == 1 { 0 } else { r }].to_f64();
-                    let hit = (1.0 - a.label_smoothing) * w;
-                    let (scale, rest) = (T::from_f64(g * (hit + smooth * all)), T::from_f64(g * smooth));
-                    let (x, lse) = (row(a.logits, r, a.cols), lse[r]);
-                    match a.weight.filter(|_| smooth > 0.0) {
-                        Some(w) => dx.iter_mut().zip(x).zip(w).for_each(
-                            #[inline(always)]
-                            |((o, x), w)| *o = (*x - lse).exp_neg() * scale - rest * *w,
-                        ),
-                        None => dx.iter_mut().zip(x).for_each(
-                            #[inline(always)]
-                            |(o, x)| *o = (*x - lse).exp_neg() * scale - rest,
-                        ),
-                    }
-                    dx[y] -= T::from_f64(g * hit);
-                }
-            },
-        );
-    });
+    each_row(a.rows, a.cols, Backward { a, lse, grad, dx: Parts::new(dx), all: a.weight_sum() });
+}
+
+struct Backward<'a, T> {
+    a: CrossEntropyArgs<'a, T>,
+    lse: &'a [T],
+    grad: &'a [T],
+    dx: Parts<'a, T>,
+    all: f64,
+}
+
+impl<T: Real> RowKernel for Backward<'_, T> {
+    type T = T;
+    #[inline(always)]
+    fn row<V: Lanes<T = T>>(&self, r: usize) {
+        let a = &self.a;
+        // SAFETY: each row is written once.
+        let dx = unsafe { self.dx.get(r * a.cols..(r + 1) * a.cols) };
+        let Some((y, w)) = a.class(r) else {
+            dx.fill(T::ZERO);
+            return;
+        };
+        let smooth = a.label_smoothing / a.cols as f64;
+        let g = self.grad[if self.grad.len() == 1 { 0 } else { r }].to_f64();
+        let hit = (1.0 - a.label_smoothing) * w;
+        let (scale, rest) = (V::c(g * (hit + smooth * self.all)), V::c(-g * smooth));
+        let (x, lse) = (row(a.logits, r, a.cols), V::splat(self.lse[r]));
+        match a.weight.filter(|_| smooth > 0.0) {
+            Some(w) => each2(
+                x,
+                w,
+                dx,
+                #[inline(always)]
+                |x: V, w: V| (x - lse).exp_neg().fma(scale, rest * w),
+            ),
+            None => each1(
+                x,
+                dx,
+                #[inline(always)]
+                |x: V| (x - lse).exp_neg().fma(scale, rest),
+            ),
+        }
+        dx[y] -= T::from_f64(g * hit);
+    }
 }

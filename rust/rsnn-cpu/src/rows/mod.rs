@@ -2,7 +2,9 @@
 //! promise (checked by assertion). Work and sums are cut by shape only, so results do not depend on the thread count.
 pub mod batch_norm;
 pub mod cross_entropy;
+pub mod ctc;
 pub mod group_norm;
+mod lanes;
 pub mod norm;
 mod number;
 pub mod optim;
@@ -125,27 +127,6 @@ fn add_lanes<T: Real, const K: usize>(acc: &mut [[T; LANES]; K], x: &[T], y: &[T
     }
 }
 
-/// `sum(exp(x[i] - max))`, `max` the largest: the exponentials go through a small buffer, so that each loop stays simple
-/// enough to vectorise.
-#[inline(always)]
-pub(crate) fn exp_sum<T: Real>(x: &[T], max: T) -> f64 {
-    let mut buffer = [T::ZERO; 512];
-    let mut total = 0.0;
-    for x in x.chunks(512) {
-        let buffer = &mut buffer[..x.len()];
-        for (b, x) in buffer.iter_mut().zip(x) {
-            *b = (*x - max).exp_neg();
-        }
-        total += sum(
-            buffer,
-            T::ZERO,
-            #[inline(always)]
-            |v| v,
-        );
-    }
-    total
-}
-
 /// Folds a contiguous run in lanes.
 #[inline(always)]
 pub(crate) fn fold<T: Copy, A: Copy>(x: &[T], init: A, step: impl Fn(A, T) -> A, merge: impl Fn(A, A) -> A) -> A {
@@ -189,19 +170,6 @@ pub(crate) fn sum<T: Real>(x: &[T], pad: T, f: impl Fn(T) -> T) -> f64 {
         #[inline(always)]
         |v, _| [f(v)],
     )[0]
-}
-
-/// The largest element; NaN may or may not be seen.
-#[inline(always)]
-pub(crate) fn largest<T: Real>(x: &[T]) -> T {
-    fold(
-        x,
-        -T::INFINITY,
-        #[inline(always)]
-        |a, v| v.max(a),
-        #[inline(always)]
-        |a, b| a.max(b),
-    )
 }
 
 /// Column sums over rows by fixed chunks: `f(row, acc)` adds row `row` to `acc` (`width` long); every 64 rows `acc` goes
