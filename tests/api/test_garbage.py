@@ -10,7 +10,9 @@ native = rsnn._rsnn
 
 # Settings that would stay changed, and calls that wait or free what others hold.
 SKIP = {"set_default_dtype", "set_num_threads", "use_define", "set_grad_mode", "set_inference_mode", "push_saved_hooks",
-        "pop_saved_hooks"}  # fmt: skip
+        "pop_saved_hooks", "disable_saved_hooks", "set_anomaly", "autocast_set_enabled", "autocast_set_dtype",
+        "set_autocast_cache_enabled", "autocast_increment_nesting", "autocast_decrement_nesting", "watch_engine",
+        "profile_start", "profile_stop"}  # fmt: skip
 NAMES = sorted(n for n in dir(native) if not n.startswith("_") and inspect.isbuiltin(getattr(native, n)) and n not in SKIP)
 
 

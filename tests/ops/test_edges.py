@@ -1,0 +1,143 @@
+"""Puts every row of the table on edges: values that are not finite, huge or tiny; no elements; 0-d; other dtypes."""
+
+import numpy as np
+import pytest
+from cases import CASES
+from oracle import same_outcome
+
+EDGES = {
+    "not finite": [np.inf, 0.5, 1.0, -1.0, 0.25, -np.inf, 2.0, -0.5, np.nan, 1.5, 0.75],
+    "huge": [1e30] + [0.5, -0.5, 1.0, 2.0, 0.25, -1.0, 1.5, 0.75, -0.25, 3.0] * 8,
+    "tiny": [1e-40, -1e-40, 0.0, -0.0, 1e-30, 1.0, -1e-30, 0.5, -1.0, 1e-20, 3.0],
+}
+EDGES = {k: np.array(v, "float32").astype("float64") for k, v in EDGES.items()}
+FLOATING = [c for c in CASES if c.floats()]
+
+
+def rows(keep=lambda c: True):
+    return pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for c in FLOATING if keep(c)])
+
+
+def edged(case, values, shift, only=None):
+    """The row's inputs, one or all of them filled with edge values."""
+    return [
+        np.resize(np.roll(values, -(i * 4 + shift)), a.shape) if i in case.floats() and only in (None, i) else a
+        for i, a in enumerate(case.arrays())
+    ]
+
+
+LAPACK = """det slogdet cholesky qr householder_product ormqr lstsq lu_solve linalg.lu_solve cond matrix_exp inverse inv_ex solve
+    triangular_solve lu svd eig pinv matrix_rank geqrf tensorinv tensorsolve lu_unpack matrix_power""".split()
+# Rows whose results on some edges are another than torch's on purpose: (prefix of the name, edge or "", number of the
+# input or None for any): why.
+DIFFERENT = {
+    ("scaled_dot_product_attention", "not finite", None): "a masked key adds nothing, whatever it holds; a NaN score stays NaN",
+    ("multi_head_attention_forward", "not finite", None): "as scaled_dot_product_attention",
+    ("conv_transpose", "not finite", 1): "zeros around the input are multiplied by an infinite weight",
+    ("conv_tbc", "not finite", 1): "padding is multiplied by an infinite weight",
+    ("embedding_bag:max", "not finite", None): "NaN is the largest of its bag, as it is for max",
+    ("EmbeddingBag:module", "not finite", None): "NaN is the largest of its bag, as it is for max",
+    ("cross_entropy", "", 2): "infinite or zero class weights: inf - inf or 0 / 0 by another order",
+    ("linear_cross_entropy", "", 4): "as cross_entropy",
+    ("multi_margin_loss", "not finite", 2): "as cross_entropy",
+    ("ctc_loss", "huge", None): "-1e30 stands for the logarithm of zero",
+    ("batch_norm", "not finite", None): "running statistics of an infinite channel; infinite weights before or after the shift",
+    ("group_norm", "not finite", 1): "infinite weights before or after the shift",
+    ("instance_norm", "not finite", None): "as batch_norm",
+    ("chain_matmul", "not finite", None): "torch multiplies in the cheapest order",
+    ("cdist:inf", "not finite", None): "torch's maximum drops NaN",
+    ("cdist:zero", "not finite", None): "NaN differs from every number",
+    ("var_mean", "not finite", None): "the mean of an infinity is infinite",
+    ("std_mean", "not finite", None): "the mean of an infinity is infinite",
+    ("interpolate:trilinear", "not finite", None): "zero times infinity, by another order",
+    ("interpolate:bilinear antialias", "not finite", None): "zero times infinity, by another order",
+    ("interpolate:bicubic antialias", "not finite", None): "zero times infinity, by another order",
+    ("std", "huge", None): "the variance overflows float32",
+    **{(name, "not finite", None): "infinities meet zeros in another order than in LAPACK" for name in LAPACK},
+    ("cholesky", "huge", None): "the matrix overflows",
+    ("lstsq", "huge", None): "which singular values are too small for a matrix that holds 1e30",
+    ("slogdet", "", None): "the sign of a determinant that is zero but for rounding",
+    ("i0", "not finite", None): "torch's Bessel functions give NaN at infinity",
+    ("i1", "not finite", None): "torch's Bessel functions give NaN at infinity",
+    ("polygamma:orders", "", None): "the poles at 0 and the negative integers: torch's series does not meet them",
+    ("grid_sample:3d bilinear zeros corners", "not finite", 1): "an infinite weight of a corner outside",
+}
+
+
+
+
+# Rows whose results for integers are another than torch's: why.
+INTEGERS = {
+    "hinge_embedding_loss": "a float margin makes the loss a float",
+    "local_response_norm": "torch's mean of integers is truncated; here integers are refused",
+}
+# Rows that torch computes from inputs of several dtypes without a word about it: why rsnn refuses.
+MIXED = {"solve_triangular": "torch reads one matrix as the other's dtype"}
+# torch's own bugs without elements, or cases of its own.
+NO_ELEMENTS = {
+    "pdist": "torch's backward crashes",
+    "pixel_shuffle": "torch's backward gives another shape",
+    "pixel_unshuffle": "torch's backward gives another shape",
+    "multi_margin_loss:mean": "torch returns memory that nobody wrote",
+    "multilabel_margin_loss:mean": "torch returns memory that nobody wrote",
+    "instance_norm": "torch refuses an empty batch with weights",
+    "affine_grid": "a batch of no maps is no maps",
+    "conv_tbc": "torch convolves no steps",
+}
+
+
+def differs(case, edge, only):
+    return any(case.name.startswith(p) and e in ("", edge) and i in (None, only) for p, e, i in DIFFERENT)
+
+
+@rows()
+def test_values(case):
+    """Infinities, NaN, huge and tiny numbers give what torch gives; what overflows in torch is not compared."""
+    single = [None] if len(case.floats()) == 1 else [*case.floats(), *[None] * case.pointwise]
+    for edge, values in EDGES.items():
+        for only in single:
+            if not differs(case, edge, only):
+                for shift in (0, 6):
+                    same_outcome(case, "float32", edged(case, values, shift, only), grad=False)
+
+
+def emptied(case):
+    """The inputs with nothing in the dimension that the first of them begins with."""
+    arrays = case.arrays()
+    first = arrays[case.floats()[0]]
+    return [a[:0] if a.ndim and a.shape[0] == first.shape[0] else a for a in arrays] if first.ndim else None
+
+
+@rows()
+def test_no_elements(case):
+    """A dimension of size 0 gives the shapes and gradients, or the refusal, that torch gives."""
+    arrays = emptied(case)
+    if arrays is not None and not case.name.startswith(tuple(NO_ELEMENTS)):
+        same_outcome(case, "float32", arrays)
+
+
+@rows()
+def test_scalars(case):
+    """0-d inputs give what torch gives, or are refused by both."""
+    same_outcome(case, "float32", [np.asarray(a.reshape(-1)[0]) for a in case.arrays() if a.size])
+
+
+@rows()
+def test_integers(case):
+    """Where torch takes integers or booleans in place of floats, the result and its dtype are torch's."""
+    arrays = [np.round(a * 3) if i in case.floats() else a for i, a in enumerate(case.arrays())]
+    if case.name.startswith(tuple(INTEGERS)):
+        pytest.skip(INTEGERS[case.name.partition(":")[0]])
+    for dtype in ("int64", "uint8", "bool"):
+        # torch weights bytes with 16 bits.
+        same_outcome(case, dtype, arrays, torch_refuses=True, off=case.name.startswith(("interpolate", "upsample")))
+
+
+@rows(lambda c: len(c.floats()) > 1)
+def test_mixed_dtypes(case):
+    """Where torch takes inputs of several dtypes, the result is promoted as torch does it."""
+    n = len(case.floats())
+    if case.name.partition(":")[0] in MIXED:
+        pytest.skip(MIXED[case.name.partition(":")[0]])
+    for first, rest in (("float32", "float64"), ("float64", "float32"), ("float16", "float32")):
+        same_outcome(case, [first] + [rest] * (n - 1), case.arrays(), grad=False, torch_refuses=True, tolerance=1e-3 if first == "float16" else 1e-6)
