@@ -1,10 +1,13 @@
-//! CPU machinery for rsnn: pool, SIMD dispatch, vector math, row kernels, GEMM, attention, random numbers.
+//! CPU machinery for rsnn: pool, SIMD dispatch, vector math, row kernels, GEMM, convolution, factorisations, attention, random numbers.
 //! Knows pointers, lengths and strides; knows no tensor and no operator registry.
 pub mod attention;
+pub mod conv;
+pub mod factor;
 pub mod gemm;
 pub mod loops;
 pub mod pool;
 pub mod random;
+pub mod rnn;
 pub mod rows;
 pub mod simd;
 pub mod vmath;

@@ -301,7 +301,7 @@ unsafe fn task_block<T: Real>(kernel: &Kernel<T>, job: &Job<T>, b: &Packed<T>, i
 }
 
 /// `len` in equal parts of about `part`, rounded up to `unit`.
-fn even_part(len: usize, part: usize, unit: usize) -> usize {
+pub fn even_part(len: usize, part: usize, unit: usize) -> usize {
     len.div_ceil(len.div_ceil(part)).next_multiple_of(unit)
 }
 

@@ -4,12 +4,14 @@
 #![allow(clippy::needless_range_loop)]
 mod cache;
 mod dot;
-mod driver;
+pub(crate) mod driver;
 mod narrow;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 pub(crate) mod pack;
+mod prepacked;
 pub(crate) mod scratch;
+pub(crate) mod slide;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tile;
@@ -18,6 +20,7 @@ mod vector;
 mod x86;
 
 pub use narrow::{HalfScalar, batched_gemm_half, gemm_half};
+pub use prepacked::{Prepacked, Rows, prepacked};
 
 use crate::pool;
 use crate::vmath::Real;

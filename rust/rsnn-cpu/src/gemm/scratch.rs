@@ -42,10 +42,13 @@ pub enum Slot {
     HalfA,
     HalfB,
     HalfC,
+    Weight,
+    Image,
+    Tile,
 }
 
 thread_local! {
-    static BUFS: [Cell<Option<Buf>>; 5] = const { [const { Cell::new(None) }; 5] };
+    static BUFS: [Cell<Option<Buf>>; 8] = const { [const { Cell::new(None) }; 8] };
 }
 
 /// Runs `f` with a page-aligned uninitialised buffer of `len` elements; nested use of a slot gets a fresh buffer.

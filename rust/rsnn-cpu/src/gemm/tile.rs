@@ -1,5 +1,6 @@
 //! The register tile and the loops around it, generic over the vector type; `kernel!` compiles them for one ISA.
 //! The accumulators are only ever indexed by constants: a dynamic index would move them to memory in the K loop.
+use super::slide::Slide;
 use super::vector::Simd;
 use crate::vmath::Real;
 
@@ -101,12 +102,17 @@ pub struct Kernel<T> {
     /// A block with few rows and B unpacked, for a B that is read once.
     pub sweep: unsafe fn(&Block<T>),
     pub finish: unsafe fn(&Out<T>, *mut T, usize, usize, usize),
+    /// `dst[p * ldd + i] = src[i * ld + p]` for a block of `lanes x lanes`.
+    pub transpose: unsafe fn(*const T, isize, *mut T, usize),
+    pub slide: unsafe fn(&Slide<T>),
+    pub correlate: unsafe fn(*const T, &[isize], &[isize], *const T, *mut T),
 }
 
 /// Compiles the generic loops as functions with the given target features and puts them in a table.
 macro_rules! kernel {
     ($vis:vis $name:ident, $simd:ident, $mr:literal, $nv:literal, $kc:literal $(, $features:literal)?) => {
         $vis static $name: Kernel<<$simd as Simd>::T> = {
+            use $crate::gemm::slide::Slide;
             type T = <$simd as Simd>::T;
             use $crate::gemm::tile as t;
             $(#[target_feature(enable = $features)])?
@@ -139,7 +145,22 @@ macro_rules! kernel {
                 // SAFETY: as above.
                 unsafe { t::finish::<T>(out, buf, ld, rows, cols) }
             }
-            Kernel { mr: $mr, nr: $nv * <$simd as Simd>::LANES, kc: $kc, lanes: <$simd as Simd>::LANES, block, pack_a, pack_b, dot, sweep, finish }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn transpose(src: *const T, ld: isize, dst: *mut T, ldd: usize) {
+                // SAFETY: as above.
+                unsafe { <$simd as Simd>::transpose(src, ld, dst, ldd) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn slide(x: &Slide<T>) {
+                // SAFETY: as above.
+                unsafe { $crate::gemm::slide::slide::<$simd>(x) }
+            }
+            $(#[target_feature(enable = $features)])?
+            unsafe fn correlate(base: *const T, at: &[isize], products: &[isize], y: *const T, sums: *mut T) {
+                // SAFETY: as above.
+                unsafe { $crate::gemm::slide::correlate::<$simd>(base, at, products, y, sums) }
+            }
+            Kernel { mr: $mr, nr: $nv * <$simd as Simd>::LANES, kc: $kc, lanes: <$simd as Simd>::LANES, block, pack_a, pack_b, dot, sweep, finish, transpose, slide, correlate }
         };
     };
 }
@@ -267,12 +288,15 @@ unsafe fn store_full<S: Simd, const R: usize, const V: usize>(out: &Out<S::T>, a
     unsafe {
         let alpha = S::splat(out.alpha);
         let mut bias = [S::splat(S::T::ZERO); V];
-        if !out.bias.is_null() {
+        if !out.bias.is_null() && out.bias_rs == 0 {
             for j in 0..V {
                 bias[j] = S::load(out.bias.add(j * S::LANES));
             }
         }
         for i in 0..R {
+            if out.bias_rs != 0 && !out.bias.is_null() {
+                bias = [S::splat(*out.bias.add(i * out.bias_rs)); V];
+            }
             for j in 0..V {
                 let p = out.c.offset(i as isize * out.c_rs).add(j * S::LANES);
                 let mut v = S::mul(acc[i][j], alpha);

@@ -24,6 +24,17 @@ pub trait Simd: Copy + 'static {
     #[inline(always)]
     fn prefetch(_p: *const Self::T) {}
 
+    /// A store past the caches, for aligned addresses.
+    #[inline(always)]
+    unsafe fn stream(p: *mut Self::T, v: Self::V) {
+        // SAFETY: as the caller's.
+        unsafe { Self::store(p, v) }
+    }
+
+    /// Makes streamed stores visible before what follows.
+    #[inline(always)]
+    fn fence() {}
+
     /// Sums of the lanes of four vectors.
     #[inline(always)]
     unsafe fn sum4(v: [Self::V; 4]) -> [Self::T; 4] {

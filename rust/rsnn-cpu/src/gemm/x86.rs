@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 /// The arithmetic that the four vector types share, by intrinsic name.
 macro_rules! arithmetic {
-    ($t:ty, $v:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $mul:ident, $fma:ident) => {
+    ($t:ty, $v:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $stream:ident, $add:ident, $mul:ident, $fma:ident) => {
         type T = $t;
         type V = $v;
         const LANES: usize = $lanes;
@@ -44,6 +44,16 @@ macro_rules! arithmetic {
             a.mul_add(b, c)
         }
         #[inline(always)]
+        unsafe fn stream(p: *mut $t, v: $v) {
+            // SAFETY: as above, and the pointer is aligned.
+            unsafe { $stream(p, v) }
+        }
+        #[inline(always)]
+        fn fence() {
+            // SAFETY: SSE is part of the x86-64 baseline.
+            unsafe { _mm_sfence() }
+        }
+        #[inline(always)]
         fn prefetch(p: *const $t) {
             // SAFETY: a prefetch never faults, and SSE is part of the x86-64 baseline.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
@@ -61,6 +71,7 @@ impl Simd for Avx2F32 {
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
+        _mm256_stream_ps,
         _mm256_add_ps,
         _mm256_mul_ps,
         _mm256_fmadd_ps
@@ -114,6 +125,7 @@ impl Simd for Avx2F64 {
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
+        _mm256_stream_pd,
         _mm256_add_pd,
         _mm256_mul_pd,
         _mm256_fmadd_pd
@@ -147,6 +159,7 @@ impl Simd for Avx512F32 {
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
+        _mm512_stream_ps,
         _mm512_add_ps,
         _mm512_mul_ps,
         _mm512_fmadd_ps
@@ -194,6 +207,7 @@ impl Simd for Avx512F64 {
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
+        _mm512_stream_pd,
         _mm512_add_pd,
         _mm512_mul_pd,
         _mm512_fmadd_pd
@@ -218,7 +232,7 @@ impl Simd for Avx512F64 {
     }
 }
 
-kernel!(pub AVX2_F32, Avx2F32, 6, 2, 256, "avx2,fma");
-kernel!(pub AVX2_F64, Avx2F64, 6, 2, 256, "avx2,fma");
+kernel!(pub AVX2_F32, Avx2F32, 6, 2, 384, "avx2,fma");
+kernel!(pub AVX2_F64, Avx2F64, 6, 2, 384, "avx2,fma");
 kernel!(pub AVX512_F32, Avx512F32, 6, 4, 384, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 kernel!(pub AVX512_F64, Avx512F64, 6, 4, 384, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");

@@ -1,5 +1,6 @@
 //! f64 functions: exp by our own polynomial (softmax in f64 vectorises), the rest through libm for accuracy.
-use std::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
+use super::{KAPPA, TANH_U};
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
 
 unsafe extern "C" {
     #[link_name = "erf"]
@@ -69,8 +70,8 @@ pub fn sigmoid(x: f64) -> f64 {
 }
 
 #[inline(always)]
-pub fn logistic(x: f64) -> f64 {
-    sigmoid(x)
+pub fn log1p_unit(x: f64) -> f64 {
+    log1p(x)
 }
 
 #[inline(always)]
@@ -83,4 +84,23 @@ pub fn gelu_grad(x: f64) -> f64 {
     let x = if x > 40.0 { 40.0 } else { x };
     let x = if x < -40.0 { -40.0 } else { x };
     0.5 * c_erfc(-x * FRAC_1_SQRT_2) + x * (0.398_942_280_401_432_7 * exp(-0.5 * x * x))
+}
+
+#[inline(always)]
+pub fn gelu_tanh(x: f64) -> f64 {
+    x * sigmoid(x * (TANH_U * LN_2) * (1.0 + KAPPA * x * x))
+}
+
+#[inline(always)]
+pub fn gelu_tanh_grad(x: f64) -> f64 {
+    let x = x.clamp(-40.0, 40.0);
+    let u = x * (TANH_U * LN_2) * (1.0 + KAPPA * x * x);
+    let s = sigmoid(u);
+    s + x * s * sigmoid(-u) * (TANH_U * LN_2) * (1.0 + 3.0 * KAPPA * x * x)
+}
+
+#[inline(always)]
+pub fn silu_grad(x: f64) -> f64 {
+    let x = x.clamp(-750.0, 750.0);
+    sigmoid(x) * (1.0 + x * sigmoid(-x))
 }

@@ -1,216 +1,313 @@
-//! f32 functions. Coefficients: exp, log, tanh after Cephes; erf after Juffa; the normal tail fitted here (see `tail`).
-use super::fma;
+//! f32 functions, for one number or a vector. Coefficients are minimax fits of our own to the functions named beside them;
+//! the reduction of exp follows Cody and Waite.
+use super::lanes::Bits;
+use super::{KAPPA, TANH_U};
+use std::f64::consts::{LN_2, LOG2_E};
 
-const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer in the low mantissa bits
-const LN2_HI: f32 = 0.693_359_4; // few bits, so n * LN2_HI is exact
-const LN2_LO: f32 = -2.121_944_4e-4;
+const MAGIC: f64 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer in the low mantissa bits
+const LN2_HI: f64 = 0.693_359_375; // few bits, so that n * LN2_HI is exact without fused operations too
+const LN2_LO: f64 = -2.121_944_400_546_905_8e-4;
+const ONE: u32 = 127 << 23;
+const EXPONENT: u32 = 0xff80_0000;
 
-/// Polynomial with the highest coefficient first, as two interleaved chains in `x^2`: half the latency of Horner.
+/// Polynomial with the highest coefficient first.
 #[inline(always)]
-fn horner<const N: usize>(x: f32, c: &[f32; N]) -> f32 {
+fn horner<V: Bits, const N: usize>(x: V, c: [f64; N]) -> V {
+    let mut y = V::c(c[0]);
+    let mut i = 1;
+    while i < N {
+        y = y.fma(x, V::c(c[i]));
+        i += 1;
+    }
+    y
+}
+
+/// The same as two interleaved chains in `x^2`.
+#[inline(always)]
+fn horner2<V: Bits, const N: usize>(x: V, c: [f64; N]) -> V {
     let t = x * x;
-    let (mut a, mut b) = (c[0], c[1]);
+    let (mut a, mut b) = (V::c(c[0]), V::c(c[1]));
     let mut i = 2;
     while i + 1 < N {
-        a = fma(a, t, c[i]);
-        b = fma(b, t, c[i + 1]);
+        a = a.fma(t, V::c(c[i]));
+        b = b.fma(t, V::c(c[i + 1]));
         i += 2;
     }
-    if i < N { fma(b, x, fma(a, t, c[i])) } else { fma(a, x, b) }
+    if i < N { b.fma(x, a.fma(t, V::c(c[i]))) } else { a.fma(x, b) }
 }
 
-/// `2^n` for `-126 <= n <= 127`.
+/// `x = n ln 2 + r`, `|r| <= ln 2 / 2`: `n` in the low bits of the first, `r` the second.
 #[inline(always)]
-fn pow2(n: i32) -> f32 {
-    f32::from_bits((n.wrapping_add(127) as u32).wrapping_shl(23))
+fn reduce<V: Bits>(x: V) -> (V, V) {
+    let t = x.fma(V::c(LOG2_E), V::c(MAGIC));
+    let n = t - V::c(MAGIC);
+    (t, n.fma(V::c(-LN2_LO), n.fma(V::c(-LN2_HI), x)))
 }
 
-/// `x = n ln 2 + r`, `|r| <= ln 2 / 2`; gives `(n, exp(r) - 1)`.
+/// `(exp(r) - 1 - r) / r^2`, given `s r` and `r^2`, `s` a sign.
 #[inline(always)]
-fn reduce(x: f32) -> (i32, f32) {
-    let t = x * std::f32::consts::LOG2_E + MAGIC;
-    let n = t - MAGIC;
-    let r = fma(n, -LN2_LO, fma(n, -LN2_HI, x));
-    let p = horner(r, &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1]);
-    ((t.to_bits() as i32).wrapping_sub(MAGIC.to_bits() as i32), fma(p, r * r, r))
+fn exp_rest<V: Bits>(r: V, r2: V, s: f64) -> V {
+    let low = V::c(s * 1.666_652_113e-1).fma(r, V::c(4.999_999_404e-1));
+    let high = V::c(s * 8.368_670_94e-3).fma(r, V::c(4.166_826_233e-2));
+    V::c(1.382_099_93e-3).fma(r2, high).fma(r2, low)
+}
+
+/// `exp(r) - 1`
+#[inline(always)]
+fn exp_less_one<V: Bits>(r: V) -> V {
+    let r2 = r * r;
+    exp_rest(r, r2, 1.0).fma(r2, r)
+}
+
+/// Reduced by multiples of `2 ln 2`, so that the power of two is a square: its root neither overflows nor is subnormal.
+#[inline(always)]
+pub fn exp<V: Bits>(x: V) -> V {
+    let x = x.limit(-105.0, 89.0);
+    let t = x.fma(V::c(0.5 * LOG2_E), V::c(MAGIC));
+    let n = t - V::c(MAGIC);
+    let r = n.fma(V::c(-2.0 * LN2_LO), n.fma(V::c(-2.0 * LN2_HI), x));
+    let r2 = r * r;
+    let c23 = V::c(1.666_661_799e-1).fma(r, V::c(5.000_003_576e-1));
+    let c45 = V::c(8.335_936_815e-3).fma(r, V::c(4.166_123_271e-2));
+    let c67 = V::c(1.962_920_505e-4).fma(r, V::c(1.410_467_55e-3));
+    let y = c67.fma(r2, c45).fma(r2, c23).fma(r2, r) + V::c(1.0);
+    let root = t.shl23().iadd(V::bits(ONE));
+    y * root * root
+}
+
+/// The factor is `2^n` down to `n = -126`, and its bits are those of 0 at -127, where the argument stops.
+#[inline(always)]
+pub fn exp_neg<V: Bits>(x: V) -> V {
+    let (t, r) = reduce(V::c(-88.2).max(x));
+    let r2 = r * r;
+    exp_rest(r, r2, 1.0).fma(r2, r + V::c(1.0)) * t.shl23().iadd(V::bits(ONE))
 }
 
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
-    let x = if x > 89.0 { 89.0 } else { x };
-    let x = if x < -105.0 { -105.0 } else { x };
-    let (n, p) = reduce(x);
-    let half = n >> 1; // two factors: 2^n alone overflows at the top and is subnormal at the bottom
-    (1.0 + p) * pow2(half) * pow2(n.wrapping_sub(half))
+pub fn expm1<V: Bits>(x: V) -> V {
+    let (t, r) = reduce(x.limit(-30.0, 89.0));
+    let half = t.shl23().iadd(V::bits(ONE - (1 << 23))); // 2^(n - 1), since 2^n may be 2^128
+    let y = half.fma(exp_less_one(r), half - V::c(0.5)) * V::c(2.0);
+    V::select(x.abs().lt(V::c(1e-30)), x, y)
 }
 
-/// `exp` for `x <= 0` with one scaling factor: results below the normal numbers are 0.
+/// `x = 2^k (1 + f)` with `1 + f` around 1: the bits of `k`, and `f`.
 #[inline(always)]
-pub fn exp_neg(x: f32) -> f32 {
-    // not the same bound twice: the compiler would share the comparison and lose the min instruction
-    let (n, p) = reduce(if x < -87.3 { -87.3 } else { x });
-    let y = (1.0 + p) * pow2(n);
-    if x < -87.0 { 0.0 } else { y }
+fn split<V: Bits>(x: V) -> (V, V) {
+    let t = x.isub(V::bits(0x3f35_04f3)); // sqrt(1/2)
+    (t.sra23(), x.isub(t.and(V::bits(EXPONENT))) - V::c(1.0))
 }
 
-/// `exp_neg` that stops at `exp(-87)`, for terms that vanish beside others.
+/// `log(2^k (1 + f)) + rest`
 #[inline(always)]
-fn exp_floor(x: f32) -> f32 {
-    let (n, p) = reduce(if x < -87.0 { -87.0 } else { x });
-    (1.0 + p) * pow2(n)
-}
-
-#[inline(always)]
-pub fn expm1(x: f32) -> f32 {
-    let c = if x > 89.0 { 89.0 } else { x };
-    let c = if c < -30.0 { -30.0 } else { c };
-    let (n, p) = reduce(c);
-    let s = pow2(n.wrapping_sub(1)); // half of 2^n, which may be 2^128
-    let y = (s * p + (s - 0.5)) * 2.0;
-    if x.abs() < 1e-30 { x } else { y }
-}
-
-/// `log(2^k (1 + f)) + c` with `sqrt(1/2) <= 1 + f < sqrt(2)`.
-#[inline(always)]
-fn log_sum(k: f32, f: f32, c: f32) -> f32 {
-    const P: [f32; 9] = [
-        7.037_683_6e-2,
-        -1.151_461e-1,
-        1.167_699_9e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_8e-1,
-        2.000_071_5e-1,
-        -2.499_999_4e-1,
-        3.333_333e-1,
+fn log_sum<V: Bits>(k: V, f: V, rest: V) -> V {
+    const P: [f64; 8] = [
+        -7.636_439_055e-2,
+        1.276_221_722e-1,
+        -1.315_961_033e-1,
+        1.420_157_999e-1,
+        -1.662_340_909e-1,
+        2.000_124_156e-1,
+        -2.500_081_956e-1,
+        3.333_333_135e-1,
     ];
     let z = f * f;
-    let y = fma(k, LN2_LO, horner(f, &P) * f * z) + c;
-    fma(k, LN2_HI, f + fma(-0.5, z, y))
-}
-
-/// `x = 2^k m` with `m` around 1, for a positive normal `x`.
-#[inline(always)]
-fn split(x: f32) -> (f32, f32) {
-    let bits = x.to_bits() as i32;
-    let k = bits.wrapping_sub(0x3f35_04f3) >> 23;
-    (k as f32, f32::from_bits(bits.wrapping_sub(k << 23) as u32))
+    let y = horner2(f, P).fma(f * z, rest);
+    k.fma(V::c(LN2_HI), f + V::c(-0.5).fma(z, k.fma(V::c(LN2_LO), y)))
 }
 
 #[inline(always)]
-pub fn log(x: f32) -> f32 {
-    let tiny = x < f32::MIN_POSITIVE;
-    let (up, back) = if tiny { (8_388_608.0, 23.0) } else { (1.0, 0.0) };
-    let (k, m) = split(x * up);
-    let y = log_sum(k - back, m - 1.0, 0.0);
-    let y = if x > 0.0 { y } else { if x == 0.0 { f32::NEG_INFINITY } else { f32::NAN } };
-    if x == f32::INFINITY { x } else { y }
+pub fn log<V: Bits>(x: V) -> V {
+    // A subnormal number is its bits times 2^-149.
+    let tiny = x.lt(V::c(f64::from(f32::MIN_POSITIVE)));
+    let (k, f) = split(V::select(tiny, x.int_to_float(), x));
+    let k = k.int_to_float() - V::select(tiny, V::c(149.0), V::c(0.0));
+    let y = log_sum(k, f, V::c(0.0));
+    let none = V::select(V::c(0.0).lt(x.abs()), V::c(f64::NAN), V::c(f64::NEG_INFINITY));
+    let y = V::select(V::c(0.0).lt(x), y, none);
+    V::select(x.lt(V::c(f64::INFINITY)), y, none.max(x))
 }
 
 #[inline(always)]
-pub fn log1p(x: f32) -> f32 {
-    let u = 1.0 + x;
-    let (k, m) = split(u);
-    let lost = if x < 1.0 { x - (u - 1.0) } else { 1.0 - (u - x) }; // each exact where it is used
-    let whole = k == 0.0; // then 1 + f = 1 + x exactly, and nothing was lost
-    let y = log_sum(k, if whole { x } else { m - 1.0 }, if whole { 0.0 } else { lost / u });
-    let y = if x < f32::INFINITY { y } else { x };
-    let y = if x == -1.0 { f32::NEG_INFINITY } else { y };
-    let y = if x == 0.0 { x } else { y };
-    if x < -1.0 { f32::NAN } else { y }
+pub fn log1p<V: Bits>(x: V) -> V {
+    let one = V::c(1.0);
+    let u = one + x;
+    let (k, f) = split(u);
+    let k = k.int_to_float();
+    let lost = V::select(x.lt(one), x - (u - one), one - (u - x)); // each exact where it is used
+    let part = V::c(0.0).lt(k.abs()); // else 1 + f = 1 + x exactly, and nothing was lost
+    let y = log_sum(k, V::select(part, f, x), V::select(part, lost / u, V::c(0.0)));
+    let y = V::select(x.lt(V::c(f64::INFINITY)), y, x);
+    let none = V::select(x.lt(V::c(-1.0)), V::c(f64::NAN), V::c(f64::NEG_INFINITY).min(x));
+    let y = V::select(V::c(-1.0).lt(x), y, none);
+    V::select(V::c(0.0).lt(x.abs()), y, x)
 }
 
 #[inline(always)]
-pub fn tanh(x: f32) -> f32 {
-    let a = x.abs();
-    let e = exp_floor(-2.0 * a);
-    let big = 1.0 - (2.0 * e) / (1.0 + e);
-    let t = x * x;
-    let p = horner(t, &[-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
-    let small = fma(p * t, a, a);
-    (if a < 0.625 { small } else { big }).copysign(x)
+pub fn log1p_unit<V: Bits>(x: V) -> V {
+    let u = V::c(1.0) + x;
+    let (k, f) = split(u);
+    let lost = x - (u - V::c(1.0));
+    log_sum(k.int_to_float(), f, lost * V::c(-0.5).fma(x, V::c(1.0))) // lost / u
 }
 
+/// With `2 x = n ln 2 + 2 r`, `s = 2^n`, `h = tanh(r)`: `(s - 1 + h (s + 1)) / d`, `d = s + 1 + h (s - 1)`. For larger `n`
+/// the numerator is taken from `d`, so that the rounding of `d` does not count.
 #[inline(always)]
-pub fn erf(x: f32) -> f32 {
-    let a = x.abs();
-    let p = horner(
-        x * x,
-        &[-5.967_617e-4, 4.991_194e-3, -2.676_813_5e-2, 1.128_199_25e-1, -3.761_253_4e-1, 1.283_791_7e-1],
-    );
-    let small = fma(p, a, a);
-    let c = if a > 4.0 { 4.0 } else { a };
-    let q = horner(
-        c,
-        &[
-            -1.728_534_7e-5,
-            3.831_971e-4,
-            -3.883_964_4e-3,
-            2.425_462_2e-2,
-            -1.067_778_8e-1,
-            -6.348_469e-1,
-            -1.287_175_1e-1,
-        ],
-    );
-    let big = 1.0 - exp(fma(q, c, -c));
-    (if a > 0.921_875 { big } else { small }).copysign(x)
+pub fn tanh<V: Bits>(x: V) -> V {
+    let a = V::c(9.1).min(x.abs());
+    // The shift keeps n at 1 up to tanh = 1/2, where the roundings weigh least.
+    let t = (a - V::c(0.04)).fma(V::c(2.0 * LOG2_E), V::c(MAGIC));
+    let n = t - V::c(MAGIC);
+    let r = n.fma(V::c(-0.5 * LN2_LO), n.fma(V::c(-0.5 * LN2_HI), a));
+    let r2 = r * r;
+    let p = horner(r2, [-4.118_381_185e-4 * 128.0, 4.165_981_896e-3 * 32.0, -4.166_665_301e-2 * 8.0]);
+    let h = p.fma(r * r2, r);
+    let s = t.shl23().iadd(V::bits(ONE));
+    let (less, more) = (s - V::c(1.0), s + V::c(1.0));
+    let d = h.fma(less, more);
+    let y = V::select(n.lt(V::c(2.0)), h.fma(more, less), V::c(2.0).fma(h, d - V::c(2.0)));
+    (y / d).copysign(x)
 }
 
-/// `sigmoid` with the roundings of `exp` and of `1 + e` carried along; they alone would cost more than 2 ULP.
+/// `1 - exp(-z)`, `z = -log(erfc(a)) = a (2 / sqrt(pi) + a q(a))`
 #[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
-    let a = -x.abs();
-    let (n, p) = reduce(if a < -105.0 { -105.0 } else { a });
-    let s = 1.0 + p;
-    let half = n >> 1;
-    let (s1, s2) = (pow2(half), pow2(n.wrapping_sub(half)));
-    let (e, e_low) = (s * s1 * s2, (p - (s - 1.0)) * s1 * s2);
-    let d = 1.0 + e;
-    let d_low = (e - (d - 1.0)) + e_low;
-    let inv = 1.0 / d;
-    let (q, low) = if x < 0.0 { (e * inv, e_low) } else { (inv, 0.0) };
-    fma(low - q * d_low, inv, q)
-}
-
-/// `sigmoid` for products: within 3 ULP, 0 below `exp(-87)`.
-#[inline(always)]
-pub fn logistic(x: f32) -> f32 {
-    let e = exp_neg(-x.abs());
-    let inv = 1.0 / (1.0 + e);
-    if x < 0.0 { e * inv } else { inv }
-}
-
-/// `(exp(-a^2 / 2), Phi(-a))` for `0 <= a`: `Phi(-a) = exp(-a^2 / 2) R(t)`, `t = 1 / (1 + 0.3 a)`; `R` has relative error
-/// 1.3e-7 on `[0, 13.5]` (weighted least squares towards minimax), beyond that the exponential vanishes.
-#[inline(always)]
-fn tail(a: f32) -> (f32, f32) {
-    const R: [f32; 8] = [
-        3.593_173e-2,
-        -1.582_759_8e-1,
-        2.082_065_7e-1,
-        -5.539_382e-2,
-        1.294_691_9e-1,
-        9.963_75e-2,
-        1.207_983_6e-1,
-        1.196_263_9e-1,
+pub fn erf<V: Bits>(x: V) -> V {
+    const Q: [f64; 9] = [
+        -9.267_296_264e-6,
+        1.177_422_891e-4,
+        -6.332_060_439e-4,
+        1.667_717_821e-3,
+        -1.610_985_782e-4,
+        -1.915_268_414e-2,
+        1.027_777_344e-1,
+        6.366_193_891e-1,
+        -5.373_138_734e-8, // what the f32 of 2 / sqrt(pi) lacks, and the fit's own
     ];
-    let t = 1.0 / fma(0.3, a, 1.0);
-    let e = exp_neg(-0.5 * a * a);
-    (e, e * (horner(t, &R) * t))
+    let a = V::c(4.0).min(x.abs());
+    let z = a.fma(V::splat(std::f32::consts::FRAC_2_SQRT_PI), a * horner(a, Q));
+    let (t, r) = reduce(z);
+    let r2 = r * r;
+    let p = (-exp_rest(r, r2, -1.0)).fma(r2, r); // 1 - exp(-r)
+    let s = V::bits(ONE).isub(t.shl23());
+    s.fma(p, V::c(1.0) - s).copysign(x)
+}
+
+/// `S = 2^-64`, which keeps the numbers below in range, and the bits to add to those of `t` for `S 2^n`.
+const S: f64 = 1.0 / 18_446_744_073_709_551_616.0;
+const SCALED: u32 = ONE - (64 << 23);
+
+/// Arguments of `exp(-x)` and of `2^v` whose powers of two stay in range; beyond them the sigmoid does not change.
+const LIMITS: (f64, f64) = (-105.0, 43.0);
+const LIMITS2: (f64, f64) = (-62.0, 151.0);
+
+/// `exp(-x) = 2^n (1 + p)` within `LIMITS`: `S 2^n` and `p`.
+#[inline(always)]
+fn exp_minus<V: Bits>(x: V) -> (V, V) {
+    let t = x.fma(V::c(-LOG2_E), V::c(MAGIC));
+    let n = t - V::c(MAGIC);
+    let r = n.fma(V::c(LN2_LO), n.fma(V::c(LN2_HI), x)); // minus the reduced argument
+    let r2 = r * r;
+    (t.shl23().iadd(V::bits(SCALED)), exp_rest(r, r2, -1.0).fma(r2, -r))
+}
+
+/// The same for `2^v` within `LIMITS2`, where `r = v - n` is exact and the polynomial has relative error 9e-8.
+#[inline(always)]
+fn exp2_scaled<V: Bits>(v: V) -> (V, V) {
+    let t = v + V::c(MAGIC);
+    let r = v - (t - V::c(MAGIC));
+    let p = horner(r, [1.326_927_45e-3, 9.671_300_65e-3, 5.550_711_602e-2, 2.402_224_69e-1, 6.931_470_037e-1]);
+    (t.shl23().iadd(V::bits(SCALED)), p * r)
+}
+
+/// `1 / (1 + e)`, `e = 2^n (1 + p)`.
+#[inline(always)]
+fn over_one_plus<V: Bits>((s, p): (V, V)) -> V {
+    V::c(S) / s.fma(p, s + V::c(S))
+}
+
+/// `1 / (1 + e)` and `e / (1 + e)`.
+#[inline(always)]
+fn shares<V: Bits>((s, p): (V, V)) -> (V, V) {
+    let inv = V::c(1.0) / s.fma(p, s + V::c(S));
+    (V::c(S) * inv, s.fma(p, s) * inv)
 }
 
 #[inline(always)]
-pub fn gelu(x: f32) -> f32 {
-    let a = x.abs();
-    let a = if a > 20.0 { 20.0 } else { a };
-    (if x < 0.0 { 0.0 } else { x }) - a * tail(a).1
+pub fn sigmoid<V: Bits>(x: V) -> V {
+    over_one_plus(exp_minus(x.limit(LIMITS.0, LIMITS.1)))
 }
 
+/// `1 / (1 + 2^v)`
 #[inline(always)]
-pub fn gelu_grad(x: f32) -> f32 {
-    let x = if x > 20.0 { 20.0 } else { x };
-    let x = if x < -20.0 { -20.0 } else { x };
-    let (e, q) = tail(x.abs());
-    let phi = if x < 0.0 { q } else { 1.0 - q };
-    fma(x * e, 0.398_942_3, phi)
+fn sigmoid2<V: Bits>(v: V) -> V {
+    over_one_plus(exp2_scaled(v.limit(LIMITS2.0, LIMITS2.1)))
+}
+
+/// `s * (1 + x * (1 - s))`
+#[inline(always)]
+pub fn silu_grad<V: Bits>(x: V) -> V {
+    let x = x.limit(LIMITS.0, LIMITS.1);
+    let (s, rest) = shares(exp_minus(x));
+    s * x.fma(rest, V::c(1.0))
+}
+
+/// `x / 2 * (1 + tanh(u)) = x * sigmoid(2 u)`, `u = sqrt(2 / pi) * (x + 0.044715 x^3)`
+#[inline(always)]
+pub fn gelu_tanh<V: Bits>(x: V) -> V {
+    let t = x * x;
+    x * sigmoid2(x * V::c(-TANH_U * KAPPA).fma(t, V::c(-TANH_U)))
+}
+
+/// The limits are those of the exponent: beyond them it is 0 or 1 to the last bit.
+#[inline(always)]
+pub fn gelu_tanh_grad<V: Bits>(x: V) -> V {
+    let x = x.limit(-10.1, 6.9);
+    let t = x * x;
+    let (s, rest) = shares(exp2_scaled(x * V::c(-TANH_U * KAPPA).fma(t, V::c(-TANH_U))));
+    let slope = V::c(3.0 * TANH_U * KAPPA * LN_2).fma(t, V::c(TANH_U * LN_2));
+    (x * (s * rest)).fma(slope, s)
+}
+
+/// `Phi(x) = 1 / (1 + 2^v)`, `v` an odd function.
+#[inline(always)]
+pub fn gelu<V: Bits>(x: V) -> V {
+    const P: [f64; 7] = [
+        -5.228_016_242e-9,
+        3.860_056_665e-7,
+        -1.147_140_665e-5,
+        1.595_659_996e-4,
+        9.478_766_151e-5,
+        -1.048_369_035e-1,
+        -2.302_208_424,
+    ];
+    x * sigmoid2(x * horner(x * x, P))
+}
+
+/// `1 / 2` and an odd function, as a quotient; 0 and 1 beyond 6.1.
+#[inline(always)]
+pub fn gelu_grad<V: Bits>(x: V) -> V {
+    const P: [f64; 7] = [
+        1.781_760_695e-8,
+        1.018_097_123e-6,
+        3.411_867_51e-5,
+        2.382_491_948e-4,
+        1.378_157_269e-2,
+        -2.040_859_312e-2,
+        7.978_845_239e-1,
+    ];
+    const Q: [f64; 8] = [
+        1.341_085_354e-9,
+        3.657_945_626e-7,
+        1.077_574_507e-5,
+        2.543_080_191e-4,
+        4.072_935_786e-3,
+        4.485_881_701e-2,
+        3.077_544_868e-1,
+        1.0,
+    ];
+    let a = x.limit(-6.1, 6.1);
+    let t = a * a;
+    let y = V::c(0.5) + a * horner2(t, P) / horner2(t, Q);
+    V::select(x.lt(V::c(-6.1)), V::c(0.0), y)
 }

@@ -1,4 +1,6 @@
-use super::{Real, map};
+//! Every f32 through every function, against libm in f64: a sample by default, all 2^32 with `RSNN_SWEEP=all`.
+use super::each::{One, singly};
+use super::*;
 
 unsafe extern "C" {
     #[link_name = "erf"]
@@ -16,139 +18,236 @@ fn ulp(got: f32, want: f64) -> f64 {
     ((got as f64 - want) / spacing.max(1e-46)).abs()
 }
 
-/// Every 37th bit pattern and the special ones, through the vectorised loop.
-fn inputs() -> Vec<f32> {
-    let mut x: Vec<f32> = (0..=u32::MAX / 37).map(|i| f32::from_bits(i * 37)).collect();
-    x.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN, f32::MIN_POSITIVE, -1.0, 1.0]);
-    x.extend([1e-45, -1e-45, 88.72284, 88.72283, -103.97, -103.98, -87.34]);
-    x
-}
-
-fn check(name: &str, bound: f64, f: fn(&[f32], &mut [f32]), want: fn(f64) -> f64) {
-    let x = inputs();
-    let mut y = vec![0.0; x.len()];
-    f(&x, &mut y);
-    let (mut worst, mut at) = (0.0, 0.0);
-    for (&x, &y) in x.iter().zip(&y) {
-        let w = want(x as f64);
-        let e = ulp(y, w);
-        if e > worst {
-            (worst, at) = (e, x);
-        }
-        if w == 0.0 && x == 0.0 {
-            assert_eq!(y.is_sign_negative(), w.is_sign_negative(), "{name}: sign of {x:?}");
-        }
+/// `|got - want| / (1 + |want|)`, for functions that come close to zero by subtraction.
+fn absolute(got: f32, want: f64) -> f64 {
+    if got.is_nan() && want.is_nan() || got as f64 == want || got == want as f32 {
+        return 0.0;
     }
-    println!("{name}: {worst:.3} ULP at {at:e}");
-    assert!(worst <= bound, "{name}: {worst} ULP at {at:e} ({:#x})", at.to_bits());
+    ((got as f64 - want) / (1.0 + want.abs())).abs()
 }
 
-macro_rules! ulp_test {
-    ($($name:ident $bound:literal $want:expr;)*) => { $(
+const SPECIAL: [f32; 21] = [
+    0.0,
+    -0.0,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    f32::MAX,
+    f32::MIN,
+    f32::MIN_POSITIVE,
+    -1.0,
+    1.0,
+    1e-45,
+    -1e-45,
+    88.72284,
+    88.72283,
+    -103.97,
+    -103.98,
+    -87.34,
+    1e20,
+    -1e20,
+    1e4,
+    -1e4,
+];
+
+/// The worst distance over the numbers that `keep` lets through, and where.
+fn worst(
+    f: &(dyn Fn(&[f32], &mut [f32]) + Sync),
+    want: fn(f64) -> f64,
+    distance: fn(f32, f64) -> f64,
+    keep: fn(f32) -> bool,
+) -> (f64, f32) {
+    let all = std::env::var("RSNN_SWEEP").is_ok_and(|v| v == "all");
+    let step = if all { 1 } else { 4099 };
+    let part = |thread: u32| {
+        let (mut worst, mut at) = (0.0, 0.0);
+        let (mut x, mut y) = (Vec::with_capacity(4096), vec![0.0; 4096]);
+        let mut bits = (thread as u64) << 31;
+        let end = bits + (1 << 31);
+        x.extend(SPECIAL.into_iter().filter(|x| keep(*x)));
+        while bits < end || !x.is_empty() {
+            while x.len() < 4096 && bits < end {
+                let v = f32::from_bits(bits as u32);
+                bits += step;
+                if keep(v) {
+                    x.push(v);
+                }
+            }
+            f(&x, &mut y[..x.len()]);
+            for (&x, &y) in x.iter().zip(&y) {
+                let e = distance(y, want(x as f64));
+                if e > worst || e.is_nan() {
+                    (worst, at) = (e, x);
+                }
+            }
+            x.clear();
+        }
+        (worst, at)
+    };
+    let (a, b) = std::thread::scope(|s| {
+        let other = s.spawn(|| part(1));
+        (part(0), other.join().unwrap_or((f64::INFINITY, 0.0)))
+    });
+    if a.0 > b.0 { a } else { b }
+}
+
+fn check<M: Map1>(name: &str, m: M, want: fn(f64) -> f64, distance: fn(f32, f64) -> f64, bound: f64, keep: fn(f32) -> bool) {
+    let best = worst(&|x, y| map1(m, x, y), want, distance, keep);
+    let plain = worst(&|x, y| singly::<f32, _>(One(m, x, y)), want, distance, keep);
+    println!("{name:16} {:10.4e} at {:e}; portable {:10.4e} at {:e}", best.0, best.1, plain.0, plain.1);
+    assert!(best.0 <= bound && plain.0 <= bound, "{name}: {best:?}, portable {plain:?}, bound {bound}");
+}
+
+macro_rules! sweep {
+    ($distance:ident: $($test:ident $m:ident $bound:literal $want:expr, $keep:expr;)*) => { $(
         #[test]
-        fn $name() {
-            check(stringify!($name), $bound, |x, y| map(x, y, #[inline(always)] |v| Real::$name(v)), $want);
+        fn $test() {
+            check(stringify!($test), $m, $want, $distance, $bound, $keep);
         }
     )* };
 }
-ulp_test! {
-    exp 2.0 f64::exp;
-    expm1 2.0 f64::exp_m1;
-    log 2.0 f64::ln;
-    log1p 2.0 f64::ln_1p;
-    tanh 2.0 f64::tanh;
-    erf 2.0 |x| c_erf(x);
-    sigmoid 2.0 |x| 1.0 / (1.0 + (-x).exp());
-    sin 2.0 f64::sin;
-    cos 2.0 f64::cos;
+sweep! { ulp:
+    exp Exp 1.8 f64::exp, |_| true;
+    expm1 Expm1 2.0 f64::exp_m1, |_| true;
+    log Log 1.0 f64::ln, |_| true;
+    log1p Log1p 2.0 f64::ln_1p, |_| true;
+    tanh Tanh 2.0 f64::tanh, |_| true;
+    erf Erf 2.0 |x| c_erf(x), |_| true;
+    sigmoid Sigmoid 2.5 sigmoid_f64, |_| true;
+    softplus Softplus 2.0 softplus_f64, |x| x > -87.0 || x.is_nan();
+    silu Silu 3.0 |x| x * sigmoid_f64(x), |x| x > -87.0;
+    mish Mish 4.0 mish_f64, |x| x > -87.0;
+}
+sweep! { absolute:
+    gelu Gelu 1.5e-7 gelu_f64, |_| true;
+    gelu_tanh GeluTanh 1.5e-7 gelu_tanh_f64, |_| true;
+    gelu_grad GeluGrad 2e-7 gelu_grad_f64, f32::is_finite;
+    gelu_tanh_grad GeluTanhGrad 6e-7 gelu_tanh_grad_f64, f32::is_finite;
+    silu_grad SiluGrad 3e-7 silu_grad_f64, f32::is_finite;
+    mish_grad MishGrad 3e-7 mish_grad_f64, f32::is_finite;
 }
 
+fn sigmoid_f64(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+fn softplus_f64(x: f64) -> f64 {
+    if x > 40.0 { x } else { x.exp().ln_1p() }
+}
+fn mish_f64(x: f64) -> f64 {
+    x * softplus_f64(x).tanh()
+}
+fn mish_grad_f64(x: f64) -> f64 {
+    let x = x.clamp(-700.0, 700.0);
+    let t = softplus_f64(x).tanh();
+    t + x * (1.0 - t * t) * sigmoid_f64(x)
+}
 fn gelu_f64(x: f64) -> f64 {
     0.5 * x * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
 }
 fn gelu_grad_f64(x: f64) -> f64 {
+    let x = x.clamp(-40.0, 40.0);
     0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2) + x * (-0.5 * x * x).exp() * 0.3989422804014327
 }
 fn gelu_tanh_f64(x: f64) -> f64 {
-    0.5 * x * (1.0 + (0.7978845608028654 * (x + 0.044715 * x * x * x)).tanh())
+    x * sigmoid_f64(2.0 * 0.7978845608028654 * (x + 0.044715 * x * x * x))
 }
 fn gelu_tanh_grad_f64(x: f64) -> f64 {
-    let t = (0.7978845608028654 * (x + 0.044715 * x * x * x)).tanh();
-    0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * 0.7978845608028654 * (1.0 + 3.0 * 0.044715 * x * x)
-}
-fn silu_f64(x: f64) -> f64 {
-    x / (1.0 + (-x).exp())
+    let x = x.clamp(-40.0, 40.0);
+    let u = 2.0 * 0.7978845608028654 * (x + 0.044715 * x * x * x);
+    let s = sigmoid_f64(u);
+    s + x * s * sigmoid_f64(-u) * 2.0 * 0.7978845608028654 * (1.0 + 3.0 * 0.044715 * x * x)
 }
 fn silu_grad_f64(x: f64) -> f64 {
-    let s = 1.0 / (1.0 + (-x).exp());
-    s * (1.0 + x * (1.0 - s))
+    let x = x.clamp(-700.0, 700.0);
+    sigmoid_f64(x) * (1.0 + x * sigmoid_f64(-x))
 }
 
-/// Error bounded by `abs + rel * |want|` on [-30, 30], and finite where f32 is.
-fn close(name: &str, f: fn(&[f32], &mut [f32]), want: fn(f64) -> f64) {
-    let x: Vec<f32> = (-300_000..=300_000).map(|i| i as f32 * 1e-4 + 3e-6).collect();
-    let mut y = vec![0.0; x.len()];
-    f(&x, &mut y);
-    let (mut worst, mut at) = (0.0f64, 0.0);
-    for (&x, &y) in x.iter().zip(&y) {
-        let w = want(x as f64);
-        let e = (y as f64 - w).abs() / (1.0 + w.abs());
-        if e > worst {
-            (worst, at) = (e, x);
-        }
+#[derive(Clone, Copy)]
+struct ExpNeg;
+impl Map1 for ExpNeg {
+    fn apply<V: Lanes>(self, x: V) -> V {
+        x.exp_neg()
     }
-    println!("{name}: {worst:e} at {at}");
-    assert!(worst < 2e-7, "{name}: {worst:e}");
-    let wide = [1e4f32, 1e20, f32::MAX, -1e4, -1e20, -f32::MAX, f32::NAN, 0.0, -0.0];
-    let mut y = [0f32; 9];
-    f(&wide, &mut y);
-    let right = |y: f32, one: f32, x: f32| y == one || y == x;
-    assert!(right(y[0], 1.0, 1e4) && right(y[1], 1.0, 1e20) && right(y[2], 1.0, f32::MAX), "{name}: {y:?}");
-    assert!(y[3] == 0.0 && y[4] == 0.0 && y[5] == 0.0 && y[6].is_nan(), "{name}: {y:?}");
-}
-
-macro_rules! close_test {
-    ($($name:ident $want:ident;)*) => { $(
-        #[test]
-        fn $name() {
-            close(stringify!($name), |x, y| map(x, y, #[inline(always)] |v| Real::$name(v)), $want);
-            for i in -400..=400 {
-                let x = i as f64 * 0.05;
-                let (y, w) = (Real::$name(x), $want(x));
-                assert!((y - w).abs() <= 4e-15 * (1.0 + w.abs()), "{}: f64 {x} {y} {w}", stringify!($name));
-            }
-        }
-    )* };
-}
-close_test! {
-    gelu gelu_f64;
-    gelu_grad gelu_grad_f64;
-    gelu_tanh gelu_tanh_f64;
-    gelu_tanh_grad gelu_tanh_grad_f64;
-    silu silu_f64;
-    silu_grad silu_grad_f64;
 }
 
 #[test]
 fn exp_neg() {
-    check(
-        "exp_neg",
-        2.0,
-        |x, y| {
-            map(
-                x,
-                y,
-                #[inline(always)]
-                |v| Real::exp_neg(if (-87.0..=80.0).contains(&v) { v } else { 0.0 }),
-            )
-        },
-        |x| {
-            if (-87.0..=80.0).contains(&x) { x.exp() } else { 1.0 }
-        },
-    );
-    for x in [-87.5f32, -1e30, f32::NEG_INFINITY] {
-        assert_eq!(Real::exp_neg(x), 0.0);
+    check("exp_neg", ExpNeg, f64::exp, ulp, 1.5, |x| x.is_nan() || (-87.3..=80.0).contains(&x));
+    let mut y = [1.0; 3];
+    map1(ExpNeg, &[-88.0, -1e30, f32::NEG_INFINITY], &mut y);
+    assert_eq!(y, [0.0; 3]);
+    assert_eq!([-88.0f32, -1e30, f32::NEG_INFINITY].map(Real::exp_neg), [0.0; 3]);
+}
+
+#[test]
+fn signs_of_zero() {
+    fn keeps<M: Map1>(m: M) {
+        for x in [[0.0f32], [-0.0]] {
+            let (mut y, mut z) = ([1.0], [1.0]);
+            map1(m, &x, &mut y);
+            singly::<f32, _>(One(m, &x, &mut z));
+            assert_eq!((x[0].to_bits(), x[0].to_bits()), (y[0].to_bits(), z[0].to_bits()));
+        }
     }
+    keeps(Tanh);
+    keeps(Erf);
+    keeps(Expm1);
+    keeps(Log1p);
+    keeps(Silu);
+    keeps(GeluTanh);
+}
+
+/// Where torch gives NaN at minus infinity, so do these.
+#[test]
+fn activations_at_infinity() {
+    fn at<M: Map1>(m: M) -> [f32; 2] {
+        let mut y = [0.0; 2];
+        map1(m, &[f32::INFINITY, f32::NEG_INFINITY], &mut y);
+        y
+    }
+    for [up, down] in [at(Gelu), at(GeluTanh), at(Silu), at(Mish)] {
+        assert!(up == f32::INFINITY && down.is_nan());
+    }
+    assert_eq!((at(Tanh), at(Sigmoid), at(Softplus)), ([1.0, -1.0], [1.0, 0.0], [f32::INFINITY, 0.0]));
+}
+
+#[test]
+fn lengths_and_positions_do_not_matter() {
+    let x: Vec<f32> = (0..200).map(|i| i as f32 * 0.07 - 7.0).collect();
+    let mut whole = vec![0.0; 200];
+    map1(Gelu, &x, &mut whole);
+    for n in [0, 1, 7, 31, 32, 33, 64, 95, 199] {
+        for start in [0, 1, 5] {
+            let end = (start + n).min(200);
+            let mut y = vec![0.0; end - start];
+            map1(Gelu, &x[start..end], &mut y);
+            assert_eq!(y, whole[start..end]);
+        }
+    }
+}
+
+/// Formulas in f64 against libm.
+#[test]
+fn double_precision() {
+    fn close<M: Map1>(m: M, want: fn(f64) -> f64) {
+        let x: Vec<f64> = (-400..=400).map(|i| i as f64 * 0.05 + 0.003).collect();
+        let mut y = vec![0.0; x.len()];
+        map1(m, &x, &mut y);
+        for (x, y) in x.iter().zip(&y) {
+            assert!((y - want(*x)).abs() <= 4e-15 * (1.0 + want(*x).abs()), "{x} {y} {}", want(*x));
+        }
+    }
+    close(Gelu, gelu_f64);
+    close(GeluGrad, gelu_grad_f64);
+    close(GeluTanh, gelu_tanh_f64);
+    close(GeluTanhGrad, gelu_tanh_grad_f64);
+    close(Silu, |x| x * sigmoid_f64(x));
+    close(SiluGrad, silu_grad_f64);
+    close(Mish, mish_f64);
+    close(MishGrad, mish_grad_f64);
+    close(Softplus, softplus_f64);
+    close(Erf, |x| c_erf(x));
+    close(Tanh, f64::tanh);
 }
 
 #[test]
@@ -160,4 +259,13 @@ fn double_exp() {
         assert!(y == w || ((y - w) / w).abs() <= 4.5e-16 || (y - w).abs() <= 5e-324, "{x} {y:e} {w:e}");
     }
     assert!(Real::exp(f64::NAN).is_nan());
+}
+
+/// The scalar functions of the standard library.
+#[test]
+fn sin_and_cos() {
+    for i in -100_000..100_000 {
+        let x = i as f32 * 0.01;
+        assert!(ulp(Real::sin(x), (x as f64).sin()) <= 2.0 && ulp(Real::cos(x), (x as f64).cos()) <= 2.0);
+    }
 }
