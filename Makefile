@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WHEEL_STAMP := $(VENV)/.wheel
 SOURCES := $(shell find rust python -name '*.rs' -o -name '*.wgsl' -o -name '*.py' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test check bench wheel clean
+.PHONY: demo test check bench stubs wheel clean
 
 $(VENV)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,11 +41,20 @@ test: $(WHEEL_STAMP) $(VENV)/.test
 	cargo test --workspace --exclude rsnn-py --features rsnn-ops/validate,rsnn-gpu/validate
 	$(BIN)/python -m pytest -q tests
 
-check: $(VENV)/.base
+$(VENV)/.lint: $(VENV)/.base
+	$(BIN)/python -m pip install -q --disable-pip-version-check ruff basedpyright numpy
+	touch $@
+
+# Formatting and lints, cheapest first.
+check: $(VENV)/.lint
 	cargo fmt --all --check
-	test -x $(BIN)/ruff || $(BIN)/python -m pip install -q --disable-pip-version-check ruff
 	$(BIN)/ruff check python tests examples benches scripts
-	cargo clippy --workspace --all-targets
+	$(BIN)/basedpyright --pythonpath $(BIN)/python --level error
+	cargo clippy --workspace --all-targets -- -D warnings
+
+# The type stubs of the native module and of the top-level namespace.
+stubs: $(WHEEL_STAMP)
+	$(BIN)/python scripts/make_stubs.py
 
 bench: $(WHEEL_STAMP) $(VENV)/.demo
 	cargo bench -p rsnn-benches

@@ -114,7 +114,7 @@ def native_class(name: str, owner: type) -> str:
 
 def native() -> str:
     text = HEADER + "import builtins\nfrom collections.abc import Iterator\nfrom typing import Any\n\n"
-    text += "from typing_extensions import Self\n\nfrom ._size import Size\n\n_dtype = dtype\n_device = device\n\n"
+    text += "from typing_extensions import Self\n\nfrom ._size import Size\n\n"
     names = sorted(n for n in vars(_rsnn) if not n.startswith("__"))
     for name in names:
         value = getattr(_rsnn, name)
@@ -124,7 +124,7 @@ def native() -> str:
             text += f"{name}: _dtype\n"
         else:
             text += function(name, value)
-    return text
+    return text + "\n_dtype = dtype\n_device = device\n"
 
 
 def top_level() -> str:
@@ -132,8 +132,7 @@ def top_level() -> str:
     submodules = [m.name for m in pkgutil.iter_modules([str(PACKAGE)]) if not m.name.startswith("_")]
     text += "".join(f"from . import {m} as {m}\n" for m in submodules)
     lines = []
-    names = {*vars(rsnn), *rsnn.__all__}  # some are imported when they are first used
-    for name in sorted(n for n in names if not n.startswith("_") or n == "__version__"):
+    for name in sorted(n for n in dir(rsnn) if not n.startswith("_") or n == "__version__"):
         value = getattr(rsnn, name)
         where = getattr(value, "__module__", "") or ""
         if isinstance(value, types.ModuleType):

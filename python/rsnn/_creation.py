@@ -1,6 +1,9 @@
 """Tensors from nothing and from data, with torch's signatures."""
 
 from . import _rsnn as _C
+from ._arguments import into
+from ._dtypes import iinfo
+from ._layout import _refuse_layout, channels_last, channels_last_3d
 from ._size import Size
 
 Tensor = _C.Tensor
@@ -13,66 +16,36 @@ def _shape(size):
     return [int(s) for s in size]
 
 
+def _sizes(name, sizes, size):
+    """Return a size that came as numbers, as one sequence, or as `size=`."""
+    if size is None:
+        return _shape(sizes)
+    if sizes:
+        raise TypeError(f"{name}() got multiple values for argument 'size'")
+    return _shape((size,))
+
+
 def _device(device):
     return _default_device[0] if device is None else device
 
 
-def _finish(t, device, requires_grad, out=None):
+def _finish(t, device, requires_grad, out=None, dtype=None):
+    if out is not None:
+        if dtype is not None and out.dtype != dtype:
+            raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
+        return into(t if out.dtype == t.dtype else _C.to_dtype(t, out.dtype), out)
     device = _device(device)
     if device is not None:
         t = _C.to_device(t, device)
-    if out is not None:
-        return _into(out, t)
     if requires_grad:
         t.requires_grad_(True)
     return t
 
 
-def _into(out, value):
-    """Copy `value` into `out`, resized as torch resizes an `out=` tensor."""
-    if out.requires_grad and _C.is_grad_enabled():
-        raise RuntimeError("functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
-    if out.shape != value.shape:
-        _C.resize_(out, list(value.shape))
-    _C.copy_(out, value)
-    return out
-
-
-def _refuse_layout(layout):
-    if layout is not None and layout is not strided:
-        raise NotImplementedError(f"layout: got {layout}, only strided tensors are supported")
-
-
-class layout:
-    """The memory layout of a tensor; only `rsnn.strided` exists."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def __repr__(self):
-        return f"rsnn.{self._name}"
-
-
-strided = layout("strided")
-
-
-class memory_format:
-    """How dimensions are ordered in memory."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def __repr__(self):
-        return f"rsnn.{self._name}"
-
-    def __reduce__(self):
-        return self._name
-
-
-contiguous_format = memory_format("contiguous_format")
-preserve_format = memory_format("preserve_format")
-channels_last = memory_format("channels_last")
-channels_last_3d = memory_format("channels_last_3d")
+def _dtype(dtype, out):
+    if dtype is not None:
+        return dtype
+    return _C.get_default_dtype() if out is None else out.dtype
 
 
 def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
@@ -83,6 +56,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         dtype: element type; found from the data when left out.
         device: where the tensor lives.
         requires_grad: record operations on it.
+        pin_memory: accepted; host memory needs no pinning here.
 
     Raises:
         ValueError: for ragged sequences.
@@ -111,11 +85,27 @@ def as_tensor(data, dtype=None, device=None):
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
-    """Return an object as a tensor; `copy=True` never shares memory."""
-    t = as_tensor(obj, dtype, device)
-    if copy:
-        t = _C.clone(t.detach())
-    return t.requires_grad_(True) if requires_grad else t
+    """Return an object as a tensor.
+
+    Args:
+        obj: a tensor, an array, an object that speaks DLPack or the buffer protocol, a number or nested sequences.
+        dtype: element type.
+        device: where the tensor lives.
+        copy: True never shares memory, False refuses to copy, None shares where it can.
+        requires_grad: record operations on it.
+    """
+    if isinstance(obj, Tensor) or hasattr(obj, "__array_interface__") or not hasattr(obj, "__dlpack__"):
+        t = as_tensor(obj, dtype, device)
+    else:
+        t = as_tensor(from_dlpack(obj), dtype, device)
+    shared = isinstance(obj, Tensor) and _C.same_storage(t, obj)
+    if copy is False and isinstance(obj, Tensor) and not shared:
+        raise ValueError("can't alias tensor with a different dtype or device: got copy=False")
+    if copy and (shared or not isinstance(obj, Tensor)):
+        t = _C.clone(t)
+    if requires_grad:
+        return t.requires_grad_(True)
+    return t.detach() if t.requires_grad else t
 
 
 def from_numpy(ndarray):
@@ -131,37 +121,97 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     return t.requires_grad_(True) if requires_grad else t
 
 
-def from_dlpack(ext_tensor):
-    """Make a tensor over the memory of an object that speaks DLPack, through its numpy view."""
-    import numpy
+def from_file(filename, shared=False, size=0, *, dtype=None, layout=None, device=None, pin_memory=False, requires_grad=False):
+    """Make a 1-d tensor over a file's bytes.
 
-    return _C.from_numpy(numpy.from_dlpack(ext_tensor))
+    Args:
+        filename: the file.
+        shared: write changes of the tensor to the file, which grows to the tensor's size; otherwise they stay in memory.
+        size: the number of elements.
+        dtype: their type.
+        layout, pin_memory: as in `zeros`.
+        device: where the tensor lives.
+        requires_grad: record operations on it.
+    """
+    import mmap
+    import os
+
+    _refuse_layout(layout)
+    dtype = dtype or _C.get_default_dtype()
+    count = size * dtype.itemsize
+    flags = os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY
+    fd = os.open(filename, flags, 0o600)
+    try:
+        if shared and os.fstat(fd).st_size < count:
+            os.ftruncate(fd, count)
+        if os.fstat(fd).st_size < count:
+            raise RuntimeError(f"from_file: {filename} has {os.fstat(fd).st_size} bytes, expected at least {count}")
+        view = mmap.mmap(fd, count, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY) if count else b""
+    finally:
+        os.close(fd)
+    t = _C.frombuffer(view, dtype, False, 0, size) if count else _C.empty([0], dtype)
+    return _finish(t, device, requires_grad)
 
 
-def empty(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None):
+def from_dlpack(ext_tensor, *, device=None, copy=None):
+    """Make a tensor over the memory of an object that speaks DLPack; see `rsnn.utils.dlpack.from_dlpack`."""
+    from .utils.dlpack import from_dlpack
+
+    return from_dlpack(ext_tensor, device=device, copy=copy)
+
+
+def to_dlpack(tensor):
+    """Return a DLPack capsule over the memory of a CPU tensor."""
+    from .utils.dlpack import to_dlpack
+
+    return to_dlpack(tensor)
+
+
+def empty(
+    *sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Make a tensor with uninitialised elements."""
     _refuse_layout(layout)
-    size = _shape(size)
-    dtype = dtype or _C.get_default_dtype()
-    t = _C.empty(size, dtype, _device(device))
-    return _finish(t, None, requires_grad, out)
+    size = _sizes("empty", sizes, size)
+    if out is not None:
+        _finish(_C.empty([0], out.dtype), None, False, _C.empty([0], out.dtype), dtype)
+        return _C.resize_(out, size)
+    t = _C.empty(size, _dtype(dtype, out), _device(device))
+    if memory_format in (channels_last, channels_last_3d):
+        t = t.contiguous(memory_format=memory_format)
+    return _finish(t, None, requires_grad)
 
 
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def _number(value, dtype):
+    """Check that a fill value fits into an integer dtype."""
+    if not dtype.is_floating_point and dtype != _C.bool:
+        info = iinfo(dtype)
+        if not (-info.max if info.min == 0 else info.min) <= value <= info.max:
+            raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
+    return float(value)
+
+
+def full(
+    size, fill_value, *, out=None, names=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Make a tensor of one value; its dtype follows the value when not given."""
     _refuse_layout(layout)
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
-    if dtype is None:
+    kind = dtype if dtype is not None or out is None else out.dtype
+    if kind is None:
         if isinstance(fill_value, bool):
-            dtype = _C.bool
+            kind = _C.bool
         else:
-            dtype = _C.int64 if isinstance(fill_value, int) else _C.get_default_dtype()
-    t = _C.full(_shape((size,)) if isinstance(size, (tuple, list)) else _shape((size,)), float(fill_value), dtype, _device(device))
-    return _finish(t, None, requires_grad, out)
+            kind = _C.int64 if isinstance(fill_value, int) else _C.get_default_dtype()
+    value, size = _number(fill_value, kind), _shape((size,))
+    t = _C.full(size, value, kind, _device(device))
+    if kind == _C.int64 and int(value) != fill_value and isinstance(fill_value, int):  # beyond 2^53
+        t = _C.clone(_C.expand(_C.tensor(fill_value, kind), size))
+    return _finish(t, None, requires_grad, out, dtype)
 
 
-def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def zeros(*sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Make a tensor of zeros.
 
     Example:
@@ -170,57 +220,82 @@ def zeros(*size, out=None, dtype=None, layout=None, device=None, requires_grad=F
         rsnn.Size([2, 3])
     """
     _refuse_layout(layout)
-    t = _C.full(_shape(size), 0.0, dtype or _C.get_default_dtype(), _device(device))
-    return _finish(t, None, requires_grad, out)
+    t = _C.full(_sizes("zeros", sizes, size), 0.0, _dtype(dtype, out), _device(device))
+    return _finish(t, None, requires_grad, out, dtype)
 
 
-def ones(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def ones(*sizes, size=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Make a tensor of ones."""
     _refuse_layout(layout)
-    t = _C.full(_shape(size), 1.0, dtype or _C.get_default_dtype(), _device(device))
-    return _finish(t, None, requires_grad, out)
+    t = _C.full(_sizes("ones", sizes, size), 1.0, _dtype(dtype, out), _device(device))
+    return _finish(t, None, requires_grad, out, dtype)
 
 
-def _like(x, value, dtype, device, requires_grad):
-    t = _C.full(list(x.shape), value, dtype or x.dtype, device if device is not None else x.device)
+def _like(x, value, dtype, layout, device, requires_grad, memory_format):
+    _refuse_layout(layout)
+    dtype, device = dtype or x.dtype, device if device is not None else x.device
+    shape = list(x.shape)
+    t = _C.empty(shape, dtype, device) if value is None else _C.full(shape, value, dtype, device)
+    if memory_format in (channels_last, channels_last_3d):
+        t = t.contiguous(memory_format=memory_format)
     return t.requires_grad_(True) if requires_grad else t
 
 
-def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def empty_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None):
     """Make an uninitialised tensor shaped like `input`."""
-    t = _C.empty(list(input.shape), dtype or input.dtype, device if device is not None else input.device)
-    return t.requires_grad_(True) if requires_grad else t
+    return _like(input, None, dtype, layout, device, requires_grad, memory_format)
 
 
-def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def zeros_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None):
     """Make zeros shaped like `input`."""
-    return _like(input, 0.0, dtype, device, requires_grad)
+    return _like(input, 0.0, dtype, layout, device, requires_grad, memory_format)
 
 
-def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def ones_like(input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None):
     """Make ones shaped like `input`."""
-    return _like(input, 1.0, dtype, device, requires_grad)
+    return _like(input, 1.0, dtype, layout, device, requires_grad, memory_format)
 
 
-def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def full_like(
+    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Make a tensor of one value shaped like `input`."""
-    return _like(input, float(fill_value), dtype, device, requires_grad)
+    return _like(input, _number(fill_value, dtype or input.dtype), dtype, layout, device, requires_grad, memory_format)
 
 
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Make an uninitialised tensor with given strides."""
+    if len(size) != len(stride):
+        raise RuntimeError(f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})")
     reach = 0 if 0 in size else 1 + sum((d - 1) * s for d, s in zip(size, stride))
     t = empty(reach, dtype=dtype, device=device)
     t = _C.as_strided(t.detach(), list(size), list(stride)).detach()
     return t.requires_grad_(True) if requires_grad else t
 
 
-def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False):
+def empty_permuted(size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Make an uninitialised tensor whose dimensions lie in memory in the order `physical_layout`, outermost first."""
+    _refuse_layout(layout)
+    order = list(physical_layout)
+    if sorted(order) != [i for i, _ in enumerate(size)]:
+        raise RuntimeError(f"Number of dimensions in size does not match the length of the physical_layout, or a dim is repeated: {list(size)} and {order}")
+    t = empty([size[d] for d in order], dtype=dtype, device=device).detach()
+    t = t.permute([order.index(d) for d in sorted(order)]).detach()
+    return t.requires_grad_(True) if requires_grad else t
+
+
+def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Make a 0-d tensor of the default dtype."""
-    return full((), s, dtype=dtype or _C.get_default_dtype(), device=device, requires_grad=requires_grad)
+    return full((), s, dtype=dtype or _C.get_default_dtype(), layout=layout, device=device, requires_grad=requires_grad)
 
 
-def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def _plain(*values):
+    return [v.item() if isinstance(v, Tensor) else v for v in values]
+
+
+def arange(
+    start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Make `start, start + step, ...` without `end`.
 
     Example:
@@ -228,63 +303,83 @@ def arange(start, end=None, step=1, *, out=None, dtype=None, layout=None, device
         >>> rsnn.arange(1, 7, 2).tolist()
         [1, 3, 5]
     """
+    _refuse_layout(layout)
     if end is None:
         start, end = 0, start
-    values = [v.item() if isinstance(v, Tensor) else v for v in (start, end, step)]
-    if dtype is None:
-        dtype = _C.get_default_dtype() if any(isinstance(v, float) for v in values) else _C.int64
-    return _finish(_C.arange(*[float(v) for v in values], dtype), device, requires_grad, out)
+    values = _plain(start, end, step)
+    kind = dtype if dtype is not None or out is None else out.dtype
+    if kind is None:
+        kind = _C.get_default_dtype() if any(isinstance(v, float) for v in values) else _C.int64
+    if not kind.is_floating_point and values[2] != 0:
+        values = [int(v) for v in values]
+    if kind == _C.int64 and max(abs(v) for v in values) > 2**53:
+        t = _C.add(_C.mul(_C.arange(0.0, float(-((values[0] - values[1]) // values[2])), 1.0, kind), values[2]), values[0])
+    else:
+        t = _C.arange(*[float(v) for v in values], kind)
+    return _finish(t, device, requires_grad, out, dtype)
 
 
-def range(start, end, step=1, *, out=None, dtype=None, device=None, requires_grad=False):
+def range(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Make `start, start + step, ...` up to and with `end`."""
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    kind = _dtype(dtype, out)
     n = int((end - start) / step) + 1
-    return linspace(start, start + (n - 1) * step, n, dtype=dtype, device=device, requires_grad=requires_grad, out=out)
+    t = _C.to_dtype(_C.linspace(float(start), float(start + (n - 1) * step), n, _C.float64), kind)
+    return _finish(t, device, requires_grad, out, dtype)
 
 
-def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
-    """Make `steps` evenly spaced values from `start` to `end`."""
-    if steps < 0:
+def _ends(start, end, steps, dtype):
+    """Check the arguments of linspace and logspace; integer dtypes count between truncated ends."""
+    if steps is None or steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    return _finish(_C.linspace(float(start), float(end), steps, dtype or _C.get_default_dtype()), device, requires_grad, out)
+    for name, v in (("start", start), ("end", end)):
+        if isinstance(v, Tensor) and v.ndim:
+            raise RuntimeError(f"linspace only supports 0-dimensional start and end tensors, but got {name} with {v.ndim} dimension(s).")
+    ends = _plain(start, end)
+    return [float(v if dtype.is_floating_point else int(v)) for v in ends]
 
 
-def logspace(start, end, steps, base=10.0, *, out=None, dtype=None, device=None, requires_grad=False):
+def linspace(start, end, steps, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+    """Make `steps` evenly spaced values from `start` to `end`."""
+    _refuse_layout(layout)
+    kind = _dtype(dtype, out)
+    return _finish(_C.linspace(*_ends(start, end, steps, kind), steps, kind), device, requires_grad, out, dtype)
+
+
+def logspace(
+    start, end, steps, base=10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Make `base` to the power of evenly spaced exponents."""
-    dtype = dtype or _C.get_default_dtype()
-    t = _C.to_dtype(_C.binary("pow", float(base), _C.linspace(float(start), float(end), steps, _C.float64)), dtype)
-    return _finish(t, device, requires_grad, out)
+    _refuse_layout(layout)
+    kind = _dtype(dtype, out)
+    exponents = _C.linspace(*_ends(start, end, steps, kind), steps, _C.float64)
+    return _finish(_C.to_dtype(_C.binary("pow", float(base), exponents), kind), device, requires_grad, out, dtype)
 
 
-def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Make a matrix with ones on the diagonal."""
+    _refuse_layout(layout)
     m = n if m is None else m
     if n < 0 or m < 0:
-        raise RuntimeError(f"n must be greater or equal to 0, got {min(n, m)}")
-    t = _C.full([n, m], 0.0, dtype or _C.get_default_dtype())
+        raise RuntimeError(f"{'n' if n < 0 else 'm'} must be greater or equal to 0, got {n if n < 0 else m}")
+    t = _C.full([n, m], 0.0, _dtype(dtype, out))
     if n and m:
         _C.fill_(_C.diagonal(t, 0, 0, 1), 1.0)
-    return _finish(t.detach(), device, requires_grad, out)
+    return _finish(t.detach(), device, requires_grad, out, dtype)
 
 
-def complex(real, imag, *, out=None):
-    """Refuse: complex tensors are not supported."""
-    raise NotImplementedError("complex: complex dtypes are not supported, expected real tensors")
-
-
-def set_default_device(device):
-    """Set where new tensors live; None means the CPU."""
-    _default_device[0] = None if device is None else _C.device(device)
-
-
-def get_default_device():
-    """Return where new tensors live."""
-    return _C.device("cpu") if _default_device[0] is None else _default_device[0]
-
-
-def set_default_dtype(d):
-    """Set the dtype of new floating point tensors."""
-    _C.set_default_dtype(d)
+def fill(input, value):
+    """Return a tensor of one value shaped like `input`; gradients flow to a tensor value."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+        return _C.clone(_C.expand(_C.to_dtype(value, input.dtype), list(input.shape)))
+    return _like(input, _number(value, input.dtype), None, None, None, False, None)
 
 
 def is_tensor(obj):
@@ -304,6 +399,8 @@ def broadcast_shapes(*shapes):
     out = []
     for s in [(s,) if isinstance(s, int) else s for s in shapes]:
         s = list(s)
+        if any(d < 0 for d in s):
+            raise RuntimeError(f"Trying to create tensor with negative dimension {min(s)}: {s}")
         n = max(len(out), len(s))
         a, b = [1] * (n - len(out)) + out, [1] * (n - len(s)) + s
         out = []

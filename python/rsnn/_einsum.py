@@ -1,5 +1,7 @@
 """`einsum`: products and sums named by subscripts, contracted from left to right by batched matrix products."""
 
+import string
+
 from . import _rsnn as _C
 
 
@@ -37,11 +39,13 @@ def _parse(equation, operands):
     return names, out
 
 
-def _merge_repeats(t, names):
+def _merge_repeats(t, names, operand):
     while len(set(names)) < len(names):
         n = next(n for n in names if names.count(n) > 1)
         i = names.index(n)
         j = names.index(n, i + 1)
+        if t.shape[i] != t.shape[j]:
+            raise RuntimeError(f"einsum(): subscript {n} is repeated for operand {operand} but the sizes don't match, {t.shape[j]} != {t.shape[i]}")
         t = _C.diagonal(t, 0, i, j)
         names = [x for k, x in enumerate(names) if k not in (i, j)] + [n]
     return t, names
@@ -68,6 +72,16 @@ def _pair(a, na, b, nb, keep):
     left = [n for n in na if n not in nb]
     right = [n for n in nb if n not in na]
 
+    if not inner:
+        # No sum is left: a product by broadcasting.
+        def spread(t, names):
+            for n in batch + left + right:
+                if n not in names:
+                    t, names = t.unsqueeze(-1), [*names, n]
+            return t.permute([names.index(n) for n in batch + left + right])
+
+        return _C.mul(spread(a, na), spread(b, nb)), batch + left + right
+
     def shaped(t, names, first, second):
         t = t.permute([names.index(n) for n in batch + first + second])
         t = _C.expand(t, [size[n] for n in batch + first + second])
@@ -77,6 +91,24 @@ def _pair(a, na, b, nb, keep):
     y = _C.matmul(shaped(a, na, left, inner), shaped(b, nb, inner, right))
     names = batch + left + right
     return y.reshape([size[n] for n in names]), names
+
+
+def _from_sublists(args):
+    """Return the equation and operands of the form `x, [0, 1], y, [1, 2], [0, 2]`."""
+    if len(args) < 2:
+        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+
+    def letters(subscripts):
+        return "".join("..." if s is Ellipsis else string.ascii_letters[_in_range(s)] for s in subscripts)
+
+    terms = [letters(subscripts) for subscripts in args[1::2]]
+    return ",".join(terms) + ("->" + letters(args[-1]) if len(args) % 2 else ""), args[: len(args) // 2 * 2 : 2]
+
+
+def _in_range(subscript):
+    if not 0 <= subscript < 52:
+        raise ValueError(f"einsum(): subscript {subscript} is not within the valid range [0, 52)")
+    return subscript
 
 
 def _product(values):
@@ -91,7 +123,8 @@ def einsum(*args):
 
     Args:
         equation: such as "bij,bjk->bik"; "..." stands for broadcast dimensions.
-        operands: the tensors.
+        operands: the tensors. In place of an equation, each may be followed by a list of subscripts (numbers below 52, or
+            Ellipsis); a last list names the output's.
 
     Raises:
         RuntimeError: when subscripts and dimensions do not fit.
@@ -101,13 +134,11 @@ def einsum(*args):
         >>> rsnn.einsum("ij,jk->ik", rsnn.ones(2, 3), rsnn.ones(3, 4)).shape
         rsnn.Size([2, 4])
     """
-    equation, operands = args[0], args[1:]
-    if not isinstance(equation, str):
-        raise TypeError("einsum(): expected an equation string first")
+    equation, operands = (args[0], args[1:]) if args and isinstance(args[0], str) else _from_sublists(args)
     if len(operands) == 1 and isinstance(operands[0], (tuple, list)):
         operands = operands[0]
     names, out = _parse(equation, operands)
-    pairs = [_merge_repeats(t, n) for t, n in zip(operands, names)]
+    pairs = [_merge_repeats(t, n, i) for i, (t, n) in enumerate(zip(operands, names))]
     t, current = pairs[0]
     for i, (b, nb) in enumerate(pairs[1:], 1):
         later = {n for _, term in pairs[i + 1 :] for n in term}

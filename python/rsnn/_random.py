@@ -1,13 +1,14 @@
 """Random tensors with torch's signatures and, from the same seed, torch's values."""
 
 from . import _rsnn as _C
-from ._creation import _device, _finish, _shape
+from ._arguments import into
+from ._creation import _device, _dtype, _finish, _shape, _sizes
 from .random import default_generator as default_generator
 
 Tensor = _C.Tensor
 
 
-def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def rand(*sizes, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Draw uniformly from [0, 1).
 
     Example:
@@ -16,60 +17,78 @@ def rand(*size, generator=None, out=None, dtype=None, layout=None, device=None, 
         >>> rsnn.rand(1).item()
         0.49625658988952637
     """
-    t = _C.rand(_shape(size), dtype or _C.get_default_dtype(), _device(device), generator)
-    return _finish(t, None, requires_grad, out)
+    t = _C.rand(_sizes("rand", sizes, size), _dtype(dtype, out), _device(device), generator)
+    return _finish(t, None, requires_grad, out, dtype)
 
 
-def randn(*size, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
+def randn(*sizes, size=None, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Draw from the standard normal distribution."""
-    t = _C.randn(_shape(size), dtype or _C.get_default_dtype(), _device(device), generator)
-    return _finish(t, None, requires_grad, out)
+    t = _C.randn(_sizes("randn", sizes, size), _dtype(dtype, out), _device(device), generator)
+    return _finish(t, None, requires_grad, out, dtype)
 
 
-def randint(low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False):
-    """Draw integers from [low, high)."""
+def randint(
+    low=0, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """Draw integers from [low, high), int64 unless another dtype is given."""
     if size is None:
         low, high, size = 0, low, high
-    t = _C.randint(int(low), int(high), _shape((size,)), dtype or _C.int64, _device(device), generator)
-    return _finish(t, None, requires_grad, out)
+    if size is None:
+        raise TypeError('randint() missing 1 required positional arguments: "size"')
+    kind = dtype or (_C.int64 if out is None else out.dtype)
+    t = _C.randint(int(low), int(high), _shape((size,)), kind, _device(device), generator)
+    return _finish(t, None, requires_grad, out, dtype)
 
 
-def randperm(n, *, generator=None, out=None, dtype=_C.int64, layout=None, device=None, requires_grad=False):
+def randperm(
+    n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
     """Draw a permutation of 0 .. n - 1."""
-    return _finish(_C.randperm(n, dtype, _device(device), generator), None, requires_grad, out)
+    kind = dtype or (_C.int64 if out is None else out.dtype)
+    return _finish(_C.randperm(n, kind, _device(device), generator), None, requires_grad, out, dtype)
 
 
-def rand_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def _drawn_like(draw, input, dtype, device, **options):
+    return draw(list(input.shape), dtype=dtype or input.dtype, device=device if device is not None else input.device, **options)
+
+
+def rand_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Draw uniformly, shaped like `input`."""
-    return rand(list(input.shape), generator=generator, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return _drawn_like(rand, input, dtype, device, generator=generator, requires_grad=requires_grad)
 
 
-def randn_like(input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def randn_like(
+    input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
+):
     """Draw normally, shaped like `input`."""
-    return randn(list(input.shape), generator=generator, dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return _drawn_like(randn, input, dtype, device, generator=generator, requires_grad=requires_grad)
 
 
-def randint_like(input, low, high=None, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None):
+def randint_like(
+    input, low=0, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
+    memory_format=None,
+):  # fmt: skip
     """Draw integers, shaped like `input`."""
-    if high is None:
-        low, high = 0, low
-    return randint(low, high, list(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    low, high = (0, low) if high is None else (low, high)
+    draw = lambda size, **options: randint(low, high, size, **options)
+    return _drawn_like(draw, input, dtype, device, generator=generator, requires_grad=requires_grad)
 
 
-def normal(mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, device=None, requires_grad=False):
-    """Draw normally with given means and deviations."""
+def normal(
+    mean, std=1.0, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """Draw normally with given means and deviations: tensors, or numbers with a size."""
     if size is not None:
-        t = empty_for(size, dtype, device)
+        t = _C.empty(_shape((size,)), _dtype(dtype, out), _device(device))
         t = _C.normal_(t, float(mean), float(std), generator)
+    elif not (isinstance(mean, Tensor) or isinstance(std, Tensor)):
+        raise TypeError("normal() received an invalid combination of arguments: numbers for mean and std need a size")
     else:
         as_t = lambda v: v if isinstance(v, Tensor) else _C.tensor(float(v), None)
         t = _C.normal(as_t(mean), as_t(std), generator)
-    return _finish(t, None, requires_grad, out)
-
-
-def empty_for(size, dtype, device):
-    """Make the uninitialised tensor that a fill function draws into."""
-    return _C.empty(_shape((size,)), dtype or _C.get_default_dtype(), _device(device))
+    return _finish(t, None, requires_grad, out, dtype)
 
 
 def bernoulli(input, p=None, *, generator=None, out=None):
@@ -78,10 +97,21 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     return _finish(_C.bernoulli(probabilities, generator), None, False, out)
 
 
+def poisson(input, generator=None):
+    """Draw from Poisson distributions with the rates in `input`."""
+    return _C.poisson(input, generator)
+
+
+def binomial(count, prob, generator=None):
+    """Draw the number of successes among `count` trials of probability `prob`, both floating point tensors."""
+    return _C.binomial(count, prob, generator)
+
+
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None):
     """Draw indices with probabilities proportional to rows of `input`.
 
     Raises:
         RuntimeError: for negative, infinite or NaN probabilities, or too few of them.
     """
-    return _finish(_C.multinomial(input, num_samples, replacement, generator), None, False, out)
+    y = _C.multinomial(input, num_samples, replacement, generator)
+    return y if out is None else into(y, out, exact=True)

@@ -113,7 +113,7 @@ def parse(data: memoryview, copy: bool = True) -> dict[str, Any]:
     return tensors
 
 
-def _raw(tensor: Any) -> bytes:
+def _raw(tensor: Any) -> memoryview:
     whole = tensor.detach().cpu().contiguous()
     size = ITEM_SIZES[dtype_name(whole.dtype)]
     data = memoryview(_rsnn.storage_bytes(whole))

@@ -57,6 +57,7 @@ def save(
     pickle_module: Any = pickle,
     pickle_protocol: int = 2,
     _use_new_zipfile_serialization: bool = True,
+    _disable_byteorder_record: bool = False,
 ) -> None:
     """Save an object in torch's zip format; `torch.load` reads the file.
 
@@ -82,7 +83,8 @@ def save(
         _add_record(archive, f"{name}/data.pkl", data.getvalue())
         _add_record(archive, f"{name}/.format_version", b"1")
         _add_record(archive, f"{name}/.storage_alignment", str(ALIGNMENT).encode())
-        _add_record(archive, f"{name}/byteorder", sys.byteorder.encode())
+        if not _disable_byteorder_record:
+            _add_record(archive, f"{name}/byteorder", sys.byteorder.encode())
         for key, (_, raw) in enumerate(pickler.storages):
             _add_record(archive, f"{name}/data/{key}", raw)
         _add_record(archive, f"{name}/version", b"3\n")

@@ -1,5 +1,6 @@
 """Runs one scenario with torch and with rsnn and compares everything it records."""
 
+import re
 import warnings
 
 import numpy as np
@@ -35,6 +36,23 @@ class Record:
         self.events.append([(warning.category.__name__, match in str(warning.message)) for warning in seen])
         return result
 
+    def error(self, action):
+        """Record the type and the whole text of the exception, with one name for both libraries."""
+        try:
+            action()
+        except Exception as error:
+            self.events.append((type(error).__name__, _neutral(error)))
+        else:
+            self.events.append("no error")
+
+    def warned(self, action):
+        """Record the categories and whole texts of the warnings of `action`; return its result."""
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            result = action()
+        self.events.append([(warning.category.__name__, _neutral(warning.message)) for warning in seen])
+        return result
+
     def _plain(self, value):
         if isinstance(value, self.lib.Tensor):
             value = value.detach()
@@ -47,6 +65,18 @@ class Record:
         if isinstance(value, dict):
             return [(key, self._plain(v)) for key, v in value.items()]
         return value
+
+
+class Scenarios(list):
+    """Scenarios of one file: a decorator that collects them, to parametrize one test with."""
+
+    def __call__(self, scenario):
+        self.append(scenario)
+        return scenario
+
+
+def _neutral(text):
+    return re.sub(r"0x[0-9a-f]+", "0x", str(text).replace("rsnn", "torch"))
 
 
 def numbers(*shape, seed=0, low=None, high=None, dtype="float32"):

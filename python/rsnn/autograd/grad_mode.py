@@ -135,5 +135,21 @@ class inference_mode(_Mode):
         return inference_mode(self.mode)
 
 
+class set_multithreading_enabled(_Mode):
+    """Accept the setting: a backward pass runs on the calling thread."""
+
+    def __init__(self, mode: bool):
+        self.mode = bool(mode)
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *exc):
+        pass
+
+    def clone(self):
+        return set_multithreading_enabled(self.mode)
+
+
 is_grad_enabled = _C.is_grad_enabled
 is_inference_mode_enabled = _C.is_inference_mode_enabled

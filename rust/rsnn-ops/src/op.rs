@@ -1,5 +1,6 @@
 //! The op contract: one type per op says its name, checks, kernels and gradient. `apply` is the only road to a kernel.
 use crate::autograd::{self, Ctx, Node};
+use crate::release;
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Element, Layout, Result, bail, ensure};
 use smallvec::SmallVec;
@@ -64,6 +65,12 @@ pub trait Op: Send + Sync + 'static {
         Saves::INPUTS
     }
 
+    /// What to keep when gradients flow to the inputs of `followed` only (bit i is input i).
+    fn saves_for(&self, followed: u32) -> Saves {
+        let _ = followed;
+        self.saves()
+    }
+
     /// How many trailing outputs are only for backward (statistics, masks).
     fn hidden(&self) -> usize {
         0
@@ -126,6 +133,7 @@ pub fn set_use_define(on: bool) -> bool {
 pub fn apply(op: impl Op, ins: &[Tensor]) -> Result<Tensor> {
     let mut outs = match defined(&op, ins) {
         Some(outs) => outs?,
+        None if autograd::is_watched() => apply_watched(Arc::new(op), ins)?,
         None => {
             let outs = launch(&op, ins)?;
             if follows(ins) {
@@ -142,6 +150,23 @@ pub fn apply(op: impl Op, ins: &[Tensor]) -> Result<Tensor> {
 
 /// Runs `op` on `ins` and records it; hidden outputs are kept for backward and not returned.
 pub fn apply_all(op: Arc<dyn Op>, ins: &[Tensor]) -> Result<Tensors> {
+    if autograd::is_watched() {
+        return apply_watched(op, ins);
+    }
+    apply_plain(op, ins)
+}
+
+/// `apply_all` under autocast or a profiler.
+#[cold]
+fn apply_watched(op: Arc<dyn Op>, ins: &[Tensor]) -> Result<Tensors> {
+    let (name, begin) = (op.name(), crate::profile::now());
+    let cast = crate::autocast::inputs(name, ins)?;
+    let outs = apply_plain(op, cast.as_deref().unwrap_or(ins));
+    crate::profile::note(name, begin);
+    outs
+}
+
+fn apply_plain(op: Arc<dyn Op>, ins: &[Tensor]) -> Result<Tensors> {
     if let Some(outs) = defined(&*op, ins) {
         return outs;
     }
@@ -195,6 +220,17 @@ pub fn run(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
 }
 
 fn run_cpu(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
+    let work: usize = ins.iter().chain(outs).map(Tensor::numel).sum();
+    if work < release::LONG {
+        return kernel(op, ins, outs);
+    }
+    // Other threads may give these tensor objects other data while the lock is released; the kernel keeps its own handles.
+    let private = |ts: &[Tensor]| ts.iter().map(Tensor::private).collect::<Tensors>();
+    let (ins, outs) = (private(ins), private(outs));
+    release::unlocked(|| kernel(op, &ins, &outs)).unwrap_or(Ok(()))
+}
+
+fn kernel(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
     let widen = op.half() == Half::Widen && ins.iter().chain(outs).any(|t| t.dtype().is_half());
     let plain = op.strided() || ins.iter().all(Tensor::is_contiguous);
     if !widen && plain {

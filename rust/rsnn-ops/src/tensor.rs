@@ -1,10 +1,10 @@
 //! `Tensor`: storage + dtype + layout + autograd data. Views share the storage and cost only metadata.
-use crate::autograd::{Edge, Hook, Node};
+use crate::autograd::{Creation, Edge, Hook, Node};
 use parking_lot::{Mutex, MutexGuard};
 use rsnn_core::{DType, Device, Dims, Element, Layout, Result, Storage, Strides, bail, checked_numel, ensure};
 use smallvec::SmallVec;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 /// A multi-dimensional array that autograd can follow. Cloning copies the handle, not the data.
@@ -40,6 +40,14 @@ pub struct Body {
     pub storage: Arc<Storage>,
     pub dtype: DType,
     pub layout: Layout,
+    /// Counts modifications for this object and its views alone, where they do not share the storage's count (`x.data`).
+    version: Option<Arc<AtomicU64>>,
+}
+
+impl Body {
+    pub fn new(storage: Arc<Storage>, dtype: DType, layout: Layout) -> Body {
+        Body { storage, dtype, layout, version: None }
+    }
 }
 
 /// What autograd keeps for one tensor.
@@ -52,7 +60,11 @@ pub struct AutogradMeta {
     pub base: Option<Tensor>,
     /// Version of the shared storage when `node` was recorded; a view whose base moved on gets a fresh node.
     pub view_version: u64,
+    /// How a view came to be, which decides about in-place writes to it.
+    pub creation: Creation,
     pub retains_grad: bool,
+    /// The function transform that made this leaf for itself; 0 for everybody else.
+    pub level: u64,
     pub hooks: Vec<(u64, Hook)>,
     pub post_accumulate: Vec<(u64, Hook)>,
 }
@@ -90,7 +102,7 @@ impl Tensor {
             Device::Gpu(index) => crate::gpu::storage(index, bytes)?,
         };
         let storage = Arc::new(storage.for_inference(crate::autograd::is_inference()));
-        Ok(Tensor::from_body(Body { storage, dtype, layout: Layout::contiguous(shape) }))
+        Ok(Tensor::from_body(Body::new(storage, dtype, Layout::contiguous(shape))))
     }
 
     pub fn empty_meta(meta: &Meta) -> Result<Tensor> {
@@ -221,12 +233,55 @@ impl Tensor {
 
     /// A tensor over the same storage with another layout, outside autograd.
     pub fn alias(&self, layout: Layout) -> Tensor {
-        Tensor::from_body(Body { storage: self.storage().clone(), dtype: self.dtype(), layout })
+        let body = self.body();
+        Tensor::from_body(Body { version: body.version.clone(), ..Body::new(body.storage.clone(), body.dtype, layout) })
     }
 
     /// The same data without history.
     pub fn detach(&self) -> Tensor {
         Tensor::from_body(self.body().clone())
+    }
+
+    /// The same operand for a kernel, as an object that no other thread can reach.
+    pub(crate) fn private(&self) -> Tensor {
+        let t = self.detach();
+        t.0.scalar.store(self.is_number(), Relaxed);
+        t
+    }
+
+    /// The same data without history and with a count of modifications of its own: autograd does not see writes to it.
+    pub fn data(&self) -> Tensor {
+        Tensor::from_body(Body { version: Some(Arc::default()), ..self.body().clone() })
+    }
+
+    /// Takes the data of `other` but goes on counting modifications as before: `x.data = other`.
+    ///
+    /// # Safety
+    /// As for `set_body`.
+    pub unsafe fn set_data(&self, other: &Tensor) {
+        let version = self.body().version.clone().unwrap_or_else(|| Arc::new(AtomicU64::new(self.version())));
+        // SAFETY: as the caller promises.
+        unsafe { self.set_body(Body { version: Some(version), ..other.body().clone() }) };
+    }
+
+    /// How often the data was modified in place.
+    pub fn version(&self) -> u64 {
+        self.body().version.as_ref().map_or_else(|| self.storage().version(), |v| v.load(Relaxed))
+    }
+
+    /// Counts a modification in place.
+    pub fn bump_version(&self) {
+        match &self.body().version {
+            Some(version) => {
+                version.fetch_add(1, Relaxed);
+            }
+            None => self.storage().bump_version(),
+        }
+    }
+
+    /// Whether this tensor was made in inference mode, or is a view of one that was.
+    pub fn is_inference(&self) -> bool {
+        self.storage().is_inference()
     }
 
     pub fn autograd(&self) -> MutexGuard<'_, AutogradMeta> {
@@ -238,11 +293,7 @@ impl Tensor {
     }
 
     pub fn set_requires_grad(&self, on: bool) -> Result<()> {
-        ensure!(
-            !on || self.dtype().is_float(),
-            Runtime,
-            "only Tensors of floating point and complex dtype can require gradients"
-        );
+        ensure!(!on || self.dtype().is_float(), Runtime, "only Tensors of floating point dtype can require gradients");
         ensure!(
             !on || crate::autograd::is_inference() || !self.storage().is_inference(),
             Runtime,
@@ -269,7 +320,7 @@ impl Tensor {
     pub(crate) fn set_edge(&self, edge: Option<Edge>) {
         let mut meta = self.autograd();
         self.0.tracked.store(edge.is_some() || meta.requires_grad, Relaxed);
-        meta.view_version = self.storage().version();
+        meta.view_version = self.version();
         meta.node = edge;
     }
 

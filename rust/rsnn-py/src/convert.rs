@@ -9,14 +9,8 @@ use rsnn_core::{Data, Element, Storage, dispatch};
 use rsnn_ops::tensor::Body;
 use rsnn_ops::{DType, Device, Tensor};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-static DEFAULT: AtomicU8 = AtomicU8::new(8);
-
-/// The dtype of new floating point tensors.
-pub fn default_dtype() -> DType {
-    DType::ALL[DEFAULT.load(Relaxed) as usize]
-}
+pub use rsnn_ops::elementwise::default_dtype;
 
 #[pyfunction]
 fn get_default_dtype(py: Python<'_>) -> PyResult<Py<PyDType>> {
@@ -28,7 +22,7 @@ fn set_default_dtype(d: PyDType) -> PyResult<()> {
     if !d.0.is_float() {
         return Err(PyTypeError::new_err("only floating-point types are supported as the default type"));
     }
-    DEFAULT.store(DType::ALL.iter().position(|&x| x == d.0).unwrap_or(8) as u8, Relaxed);
+    rsnn_ops::elementwise::set_default_dtype(d.0);
     Ok(())
 }
 
@@ -223,7 +217,7 @@ pub fn from_array(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let owner = Box::new(Owner(obj.clone().unbind()));
     let storage = Storage::new(Data::Borrowed { ptr: address as *mut u8, _owner: owner }, bytes);
     let storage = storage.for_inference(rsnn_ops::autograd::is_inference());
-    Ok(Tensor::from_body(Body { storage: Arc::new(storage), dtype, layout }))
+    Ok(Tensor::from_body(Body::new(Arc::new(storage), dtype, layout)))
 }
 
 #[pyfunction]
@@ -264,7 +258,7 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: PyDType, copy: bool, offset: usi
     let storage = Storage::new(Data::Borrowed { ptr: start as *mut u8, _owner: owner }, n * size);
     let storage = storage.for_inference(rsnn_ops::autograd::is_inference());
     let layout = rsnn_core::Layout::contiguous(&[n]);
-    Ok(Ret(Tensor::from_body(Body { storage: Arc::new(storage), dtype: dtype.0, layout })))
+    Ok(Ret(Tensor::from_body(Body::new(Arc::new(storage), dtype.0, layout))))
 }
 
 /// All bytes of the storage of a CPU tensor.

@@ -167,13 +167,14 @@ fn same_storage(a: In, b: In) -> bool {
 }
 #[pyfunction]
 fn bump_version(x: In) {
-    x.storage().bump_version();
+    x.bump_version();
 }
 /// Makes `x` an empty view of nothing with new sizes over fresh storage (`resize_` that keeps what fits).
 #[pyfunction]
 fn resize_(x: In, shape: Vec<i64>) -> Out {
     let shape = unsigned(&shape)?;
     run(|| {
+        rsnn_ops::autograd::check_inplace(&x)?;
         let n = rsnn_core::checked_numel(&shape)?;
         let have = x.storage().bytes() / x.dtype().size();
         let mut body = x.body().clone();
@@ -196,7 +197,7 @@ fn resize_(x: In, shape: Vec<i64>) -> Out {
 #[pyfunction]
 fn detach_(x: In) -> Out {
     run(|| {
-        rsnn_ops::autograd::forget(&x);
+        rsnn_ops::autograd::forget(&x)?;
         Ok(x.0)
     })
 }
@@ -204,6 +205,7 @@ fn detach_(x: In) -> Out {
 #[pyfunction]
 fn become_view(x: In, y: In) -> Out {
     run(|| {
+        rsnn_ops::autograd::check_inplace(&x)?;
         // SAFETY: the GIL is held, and native code that released it works on its own handles.
         unsafe { x.set_body(y.body().clone()) };
         rsnn_ops::autograd::take_history(&x, &y);
@@ -226,7 +228,7 @@ fn reinterpret(x: In, shape: Vec<i64>, dtype: PyDType) -> Out {
             dtype.0.name()
         );
         let layout = rsnn_core::Layout { offset: start / dtype.0.size(), ..rsnn_core::Layout::contiguous(&shape) };
-        Ok(rsnn_ops::Tensor::from_body(rsnn_ops::tensor::Body { storage: x.storage().clone(), dtype: dtype.0, layout }))
+        Ok(rsnn_ops::Tensor::from_body(rsnn_ops::tensor::Body::new(x.storage().clone(), dtype.0, layout)))
     })
 }
 #[pyfunction]

@@ -89,6 +89,29 @@ pub fn guard<R>(f: impl FnOnce() -> Result<R>) -> PyResult<R> {
     }
 }
 
+/// Runs `f` with the GIL released, where this thread holds it: backward runs without it already.
+pub fn unlocked(f: &mut dyn FnMut()) {
+    // SAFETY: asks only whether this thread holds the GIL.
+    if unsafe { pyo3::ffi::PyGILState_Check() } == 0 {
+        return f();
+    }
+    let mut f = Alone(f);
+    // The closure takes the wrapper as a whole, which promises that it may run without the GIL.
+    Python::attach(|py| py.detach(|| f.call()));
+}
+
+/// A closure that runs on this very thread although the GIL is released meanwhile; it touches no Python object.
+struct Alone<'a>(&'a mut dyn FnMut());
+
+// SAFETY: `detach` runs its closure on the calling thread; the bound only keeps Python objects out.
+unsafe impl Send for Alone<'_> {}
+
+impl Alone<'_> {
+    fn call(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Runs an op with one result.
 pub fn run(f: impl FnOnce() -> Result<Tensor>) -> Out {
     guard(f).map(Ret)

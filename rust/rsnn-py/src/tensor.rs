@@ -379,25 +379,17 @@ impl PyTensor {
         self.tensor.is_leaf()
     }
     #[getter]
-    fn grad(&self) -> Option<Ret> {
-        self.tensor.grad().map(Ret)
+    fn grad(&self, py: Python<'_>) -> PyResult<Option<Ret>> {
+        let grad = self.tensor.grad();
+        if grad.is_none() && !self.tensor.is_leaf() && !self.tensor.autograd().retains_grad {
+            let kind = py.get_type::<pyo3::exceptions::PyUserWarning>();
+            PyErr::warn(py, &kind, crate::autograd::NOT_A_LEAF, 1)?;
+        }
+        Ok(grad.map(Ret))
     }
     #[setter]
-    fn set_grad(&self, grad: Option<In>) -> PyResult<()> {
-        if let Some(g) = &grad {
-            if g.shape() != self.tensor.shape() {
-                return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
-                    "assigned grad has data of a different size: got {:?}, expected {:?}",
-                    g.shape(),
-                    self.tensor.shape()
-                )));
-            }
-            if g.dtype() != self.tensor.dtype() || g.device() != self.tensor.device() {
-                return Err(pyo3::exceptions::PyRuntimeError::new_err("assigned grad has data of a different type"));
-            }
-        }
-        self.tensor.set_grad(grad.map(|g| g.0));
-        Ok(())
+    fn set_grad(&self, grad: &Bound<'_, PyAny>) -> PyResult<()> {
+        crate::autograd::set_grad(&self.tensor, grad)
     }
     #[deleter]
     fn delete_grad(&self) {
@@ -409,7 +401,7 @@ impl PyTensor {
     }
     #[getter]
     fn data(&self) -> Ret {
-        Ret(self.tensor.detach())
+        Ret(self.tensor.data())
     }
     #[setter]
     fn set_data(&self, value: In) -> PyResult<()> {
@@ -419,7 +411,7 @@ impl PyTensor {
             ));
         }
         // SAFETY: the GIL is held, and native code that released it works on its own handles.
-        unsafe { self.tensor.set_body(value.body().clone()) };
+        unsafe { self.tensor.set_data(&value) };
         Ok(())
     }
     #[getter(_version)]
@@ -427,7 +419,7 @@ impl PyTensor {
         if self.tensor.storage().is_inference() {
             return Err(pyo3::exceptions::PyRuntimeError::new_err("Inference tensors do not track version counter."));
         }
-        Ok(self.tensor.storage().version())
+        Ok(self.tensor.version())
     }
     fn is_inference(&self) -> bool {
         self.tensor.storage().is_inference()
@@ -467,17 +459,17 @@ impl PyTensor {
             view::view_as_shape(&self.tensor, &shape)
         })
     }
-    #[pyo3(signature = (*shape))]
-    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> Out {
-        let shape = sizes(shape)?;
+    #[pyo3(signature = (*places, shape=None))]
+    fn reshape(&self, places: &Bound<'_, PyTuple>, shape: Option<Vec<i64>>) -> Out {
+        let shape = shape.map_or_else(|| sizes(places), Ok)?;
         run(|| view::reshape(&self.tensor, &view::infer_shape(&shape, self.tensor.numel())?))
     }
     fn transpose(&self, dim0: i64, dim1: i64) -> Out {
         run(|| view::transpose(&self.tensor, dim0, dim1))
     }
-    #[pyo3(signature = (*dims))]
-    fn permute(&self, dims: &Bound<'_, PyTuple>) -> Out {
-        let dims = sizes(dims)?;
+    #[pyo3(signature = (*places, dims=None))]
+    fn permute(&self, places: &Bound<'_, PyTuple>, dims: Option<Vec<i64>>) -> Out {
+        let dims = dims.map_or_else(|| sizes(places), Ok)?;
         run(|| view::permute(&self.tensor, &dims))
     }
     fn unsqueeze(&self, dim: i64) -> Out {

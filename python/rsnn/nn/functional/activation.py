@@ -7,7 +7,7 @@ import warnings
 import rsnn
 from rsnn import _rsnn as _C
 
-from .arguments import in_place
+from .arguments import in_place, scalar_type
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
@@ -113,6 +113,8 @@ def leaky_relu_(input, negative_slope=0.01):
 
 def prelu(input, weight):
     """Apply x for x > 0 and weight·x below, with one weight or one per channel (dimension 1)."""
+    if weight.dtype != input.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {scalar_type(input)} and {scalar_type(weight)}")
     if weight.numel() != 1:
         channels = input.shape[1] if input.dim() > 1 else 1
         if weight.dim() != 1:
@@ -135,6 +137,9 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """Apply x for x > 0 and a·x below; a is drawn from [lower, upper] in training, else their mean."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
+
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
 
     def apply(x):
         slope = rsnn.empty_like(x).uniform_(lower, upper).detach()
@@ -210,7 +215,7 @@ def softsign(input):
 
 def tanhshrink(input):
     """Apply x − tanh(x)."""
-    return input - _C.tanh(input)
+    return input - input.tanh()
 
 
 def hardshrink(input, lambd=0.5):
@@ -229,6 +234,10 @@ def glu(input, dim=-1):
     """Apply a·sigmoid(b) with a and b the halves of `input` along `dim`."""
     if input.dim() == 0:
         raise RuntimeError("glu does not support scalars because halving size must be even")
+    if not -input.dim() <= dim < input.dim():
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.dim()}, {input.dim() - 1}], but got {dim})"
+        )
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim % input.dim()} is size {size}")

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 
 import rsnn
 
+SCALAR_TYPES = {
+    rsnn.float32: "Float", rsnn.float64: "Double", rsnn.float16: "Half", rsnn.bfloat16: "BFloat16", rsnn.int8: "Char",
+    rsnn.int16: "Short", rsnn.int32: "Int", rsnn.int64: "Long", rsnn.uint8: "Byte", rsnn.bool: "Bool",
+}  # fmt: skip
 
-def ntuple(value, n, name="kernel_size"):
-    """Return `value` as a list of `n` ints; an int counts for every dimension."""
+
+def ntuple(value, n, name="kernel_size", pool=None):
+    """Return `value` as a list of `n` ints; an int counts for every dimension. `pool` names a pool in the error."""
     if isinstance(value, int):
         return [value] * n
-    values = [int(v) for v in value]
+    values = [operator.index(v) for v in value]
     if len(values) == 1:
         return values * n
     if len(values) != n:
-        raise RuntimeError(f"{name} must be one int or {n} ints, but got {values}")
+        if pool is not None:
+            count = ("one int", "two ints", "three ints")[n - 1]
+            raise RuntimeError(f"{pool}: {name} must either be a single int, or a tuple of {count}")
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {n} values to match the convolution dimensions, "
+            f"but got {name}={values}"
+        )
     return values
+
+
+def scalar_type(t):
+    """Return the name that torch's errors have for a tensor's dtype, such as Float for float32."""
+    return SCALAR_TYPES[t.dtype]
 
 
 def batched(input, n, name):

@@ -7,7 +7,7 @@ import warnings
 import rsnn
 from rsnn import _rsnn as _C
 
-from .arguments import legacy_reduction, reduced
+from .arguments import legacy_reduction, reduced, scalar_type
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "linear_cross_entropy",
@@ -53,6 +53,11 @@ def _finish_rows(loss, target, weight, ignore_index, reduction, shape):
     return loss.sum() / total
 
 
+def _check_class_dtype(target):
+    if target.dtype not in (rsnn.int64, rsnn.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {scalar_type(target)}")
+
+
 def _check_weight(input, weight):
     channels = input.shape[1] if input.dim() > 1 else input.shape[0]
     if weight is not None and (weight.dim() != 1 or weight.shape[0] != channels):
@@ -88,12 +93,17 @@ def cross_entropy(
     _check_reduction(reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    _check_weight(input, weight)
+    if input.dim():
+        _check_weight(input, weight)
     if input.shape == target.shape and target.is_floating_point():
         return _cross_entropy_probabilities(input, target, weight, reduction, label_smoothing)
-    if target.is_floating_point():
-        raise RuntimeError(f"expected scalar type Long but found {str(target.dtype).rpartition('.')[2].capitalize()}")
+    if input.dim() == 0:
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {scalar_type(target)}"
+        )
+    _check_class_dtype(target)
     rows, flat, shape = _rows(input, target)
+    flat = flat.long()
     loss = _C.cross_entropy(rows, flat, weight, ignore_index, label_smoothing)
     return _finish_rows(loss, flat, weight, ignore_index, reduction, shape)
 
@@ -121,6 +131,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
         reduction = legacy_reduction(size_average, reduce)
     _check_reduction(reduction)
     _check_weight(input, weight)
+    _check_class_dtype(target)
     rows, flat, shape = _rows(input, target)
     kept = flat != ignore_index
     index = flat.masked_fill(~kept, 0).long()
@@ -200,6 +211,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
+    if target.dtype != input.dtype:
+        raise RuntimeError(f"Found dtype {scalar_type(target)} but expected {scalar_type(input)}")
     if not bool(((input >= 0) & (input <= 1)).all()):
         raise RuntimeError("all elements of input should be between 0 and 1")
     if not bool(((target >= 0) & (target <= 1)).all()):
@@ -248,6 +261,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             "same as 'batchmean' in the next major release.",
             stacklevel=2,
         )
+    if not input.is_floating_point() or not target.is_floating_point():
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     loss = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
     if reduction == "batchmean":
         loss = loss.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import rsnn
 from rsnn import _rsnn as _C
 
 from . import windows
@@ -17,11 +18,13 @@ def _check_channels(input, weight, groups, name, transposed=False):
         raise RuntimeError(
             f"{name}: expected weight with {input.dim()} dimensions, but got weight of size {list(weight.shape)}"
         )
+    if groups <= 0:
+        raise RuntimeError("non-positive groups is not supported")
     expected = weight.shape[0] if transposed else weight.shape[1] * groups
     if input.shape[1] != expected:
-        kind = "transposed=1, " if transposed else ""
+        kind = f"transposed={int(transposed)}" if transposed else f"groups={groups}"
         raise RuntimeError(
-            f"Given {kind}groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} to "
+            f"Given {kind}, weight of size {list(weight.shape)}, expected input{list(input.shape)} to "
             f"have {expected} channels, but got {input.shape[1]} channels instead"
         )
 
@@ -41,6 +44,8 @@ def _same_padding(input, weight, stride, dilation, n):
 
 def _conv(n, input, weight, bias, stride, padding, dilation, groups):
     name = f"conv{n}d"
+    if not isinstance(weight, rsnn.Tensor):
+        raise TypeError(f"{name}(): argument 'weight' must be Tensor, not {type(weight).__name__}")
     x, unbatched = batched(input, n, name)
     _check_channels(x, weight, groups, name)
     stride, dilation = ntuple(stride, n, "stride"), ntuple(dilation, n, "dilation")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import rsnn
 from rsnn import _rsnn as _C
 
+from .arguments import SCALAR_TYPES
+
 __all__ = ["bilinear", "cosine_similarity", "linear", "pairwise_distance", "pdist"]
 
 
@@ -29,15 +31,20 @@ def linear(input, weight, bias=None):
 
 def bilinear(input1, input2, weight, bias=None):
     """Compute y_k = x1ᵀ·weight_k·x2 + bias_k for a (out, in1, in2) weight."""
-    if input1.shape[:-1] != input2.shape[:-1]:
+    if input1.dim() != input2.dim():
         raise RuntimeError(
-            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
+            f"bilinear(): input dimensions do not match: got {input1.dim()} and {input2.dim()}"
         )
+    for dim, (a, b) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
+        if a != b:
+            raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {dim}: got {a} and {b}")
     out_features, in1, in2 = weight.shape
-    if input1.shape[-1] != in1 or input2.shape[-1] != in2:
+    for name, got, expected in (("input1", input1.shape[-1], in1), ("input2", input2.shape[-1], in2)):
+        if got != expected:
+            raise RuntimeError(f"bilinear(): {name} size does not match weight size: got {got} but expected {expected}")
+    if bias is not None and bias.shape != (out_features,):
         raise RuntimeError(
-            f"bilinear(): input1 size does not match weight size: got {input1.shape[-1]} and {input2.shape[-1]} but "
-            f"expected {in1} and {in2}"
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {out_features}"
         )
     batch = input1.shape[:-1]
     flat1, flat2 = input1.reshape(-1, in1), input2.reshape(-1, in2)
@@ -51,6 +58,10 @@ def bilinear(input1, input2, weight, bias=None):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """Compute x1·x2 / (max(‖x1‖, eps)·max(‖x2‖, eps)) along `dim`."""
+    if not (x1.is_floating_point() or x2.is_floating_point()):
+        raise RuntimeError(
+            f"expected common dtype to be floating point, yet common dtype is {SCALAR_TYPES[rsnn.result_type(x1, x2)]}"
+        )
     # The copies are clamped outside the graph: the gradient passes as if they were not.
     norm1, norm2 = x1.norm(2, dim, keepdim=True).clone(), x2.norm(2, dim, keepdim=True).clone()
     with rsnn.no_grad():

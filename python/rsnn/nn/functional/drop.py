@@ -16,7 +16,8 @@ _ALPHA = 1.7580993408473766
 
 def _check(p):
     if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        # torch looks twice: NaN passes its first check.
+        raise (RuntimeError if p != p else ValueError)(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
 def dropout(input, p=0.5, training=True, inplace=False):

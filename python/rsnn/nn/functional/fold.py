@@ -19,6 +19,14 @@ def _counts(sizes, kernel, dilation, padding, stride):
     ]
 
 
+def _check(kernel, dilation, padding, stride):
+    for name, values, low in (("kernel size", kernel, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("stride", stride, 1)):
+        if min(values) < low:
+            short = name.split()[0] if low else "pad"
+            should = "should be greater than zero" if low else "should be non-negative"
+            raise RuntimeError(f"{name} {should}, but got {short}_height: {values[0]} {short}_width: {values[1]}")
+
+
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """Lay out the sliding blocks of an (N, C, H, W) input as columns (N, C·KH·KW, L)."""
     if input.dim() not in (3, 4) or 0 in input.shape[-3:]:
@@ -28,6 +36,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
         )
     kernel, dilation = ntuple(kernel_size, 2), ntuple(dilation, 2, "dilation")
     padding, stride = ntuple(padding, 2, "padding"), ntuple(stride, 2, "stride")
+    _check(kernel, dilation, padding, stride)
     x = input if input.dim() == 4 else input.unsqueeze(0)
     counts = _counts(x.shape[2:], kernel, dilation, padding, stride)
     if min(counts) < 1:
@@ -58,6 +67,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     size = ntuple(output_size, 2, "output_size")
     kernel, dilation = ntuple(kernel_size, 2), ntuple(dilation, 2, "dilation")
     padding, stride = ntuple(padding, 2, "padding"), ntuple(stride, 2, "stride")
+    _check(kernel, dilation, padding, stride)
     x = input if input.dim() == 3 else input.unsqueeze(0)
     batch, rows, columns = x.shape
     taps = math.prod(kernel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rsnn
 
-from .arguments import legacy_reduction, reduced
+from .arguments import legacy_reduction, reduced, scalar_type
 from .dense import pairwise_distance
 
 __all__ = [
@@ -86,7 +86,14 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     x = input if input.dim() == 2 else input.reshape(1, -1)
     index = target.reshape(-1, 1)
     if x.shape[0] != index.shape[0]:
-        raise RuntimeError(f"inconsistent target size, expected {x.shape[0]} but got {list(target.shape)}")
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
+            f"Expected target size [{x.shape[0]}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
+        )
+    if weight is not None and weight.shape[0] != x.shape[1]:
+        raise RuntimeError(f"inconsistent weight size, expected {x.shape[1]} but got {list(weight.shape)}")
+    if index.numel() and bool(((index < 0) | (index >= x.shape[1])).any()):
+        raise RuntimeError("target out of range")
     terms = _positive(margin - x.gather(1, index) + x)
     if p == 2:
         terms = terms.square()
@@ -104,7 +111,11 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     _check_classes(input)
     x = input if input.dim() == 2 else input.reshape(1, -1)
+    if target.dtype != rsnn.int64:
+        raise RuntimeError(f"expected scalar type Long but found {scalar_type(target)}")
     labels = target.reshape(x.shape)
+    if bool(((labels < -1) | (labels >= x.shape[1])).any()):
+        raise RuntimeError("argument #2 'target' is out of range")
     valid = (labels < 0).long().cumsum(1) == 0
     index = labels.masked_fill(~valid, 0)
     is_label = rsnn.zeros_like(labels).scatter_add_(1, index, valid.long()) > 0

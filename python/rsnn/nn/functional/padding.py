@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import rsnn
 
 __all__ = ["pad"]
@@ -17,7 +19,9 @@ def pad(input, pad, mode="constant", value=None):
 
     Raises: NotImplementedError for a number of dimensions a mode does not take.
     """
-    pad = [int(width) for width in pad]
+    if isinstance(pad, str):
+        raise TypeError("pad(): argument 'pad' (position 2) must be tuple of ints, not str")
+    pad = [operator.index(width) for width in pad]
     if len(pad) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     n = len(pad) // 2
@@ -30,11 +34,17 @@ def pad(input, pad, mode="constant", value=None):
     if mode == "constant":
         return _constant(input, pairs, 0.0 if value is None else value)
     if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in _INDEX:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if not 1 <= n <= 3 or input.dim() not in (n + 1, n + 2):
-        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
+        raise NotImplementedError(
+            f"Padding size {len(pad)} is not supported for {input.dim()}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
     if mode != "circular" and 0 in input.shape[-n - 1 :]:
         raise RuntimeError(
             f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for "

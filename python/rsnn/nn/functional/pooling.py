@@ -7,7 +7,7 @@ import math
 import rsnn
 from rsnn import _rsnn as _C
 
-from .arguments import batched, ntuple
+from .arguments import batched, ntuple, scalar_type
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
@@ -20,15 +20,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _windows(n, kernel_size, stride, padding):
-    kernel = ntuple(kernel_size, n)
-    stride = kernel if stride is None or stride == [] else ntuple(stride, n, "stride")
-    padding = ntuple(padding, n, "padding")
+def _windows(name, n, kernel_size, stride, padding):
+    kernel = ntuple(kernel_size, n, pool=name)
+    stride = kernel if stride is None or stride == [] else ntuple(stride, n, "stride", name)
+    padding = ntuple(padding, n, "padding", name)
     return kernel, stride, padding
 
 
 def _avg_pool(n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
-    kernel, stride, padding = _windows(n, kernel_size, stride, padding)
+    kernel, stride, padding = _windows(f"avg_pool{n}d", n, kernel_size, stride, padding)
     x = input.double() if input.dtype == rsnn.int64 else input
     out = _C.avg_pool(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return out if x is input else out.to(input.dtype)
@@ -60,8 +60,9 @@ def avg_pool3d(
 
 
 def _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode):
-    kernel, stride, padding = _windows(n, kernel_size, stride, padding)
-    return _C.max_pool(input, kernel, stride, padding, ntuple(dilation, n, "dilation"), ceil_mode)
+    name = f"max_pool{n}d"
+    kernel, stride, padding = _windows(name, n, kernel_size, stride, padding)
+    return _C.max_pool(input, kernel, stride, padding, ntuple(dilation, n, "dilation", name), ceil_mode)
 
 
 def max_pool1d_with_indices(
@@ -313,7 +314,7 @@ def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
     x, unbatched = batched(input, n, f"max_unpool{n}d")
     where = indices.unsqueeze(0) if unbatched else indices
     if where.dtype != rsnn.int64:
-        raise RuntimeError(f"elements in indices should be type int64 but got: {where.dtype}")
+        raise RuntimeError(f"elements in indices should be type int64 but got: {scalar_type(where)}")
     if where.shape != x.shape:
         raise RuntimeError(
             f"Expected shape of indices to be same as that of the input tensor ({list(x.shape)}) but got indices tensor "

@@ -120,6 +120,7 @@ def embedding_bag(
             per_sample_weights = per_sample_weights.reshape(-1)
     else:
         bag, bags = _bags(input, offsets, include_last_offset, input.device)
+    _check_rows(input, weight.shape[0])
     if max_norm is not None:
         _renorm(weight, input, max_norm, norm_type)
     if padding_idx is not None:
@@ -141,6 +142,13 @@ def embedding_bag(
         return total
     counts = weight.new_zeros(bags).index_add_(0, bag, rsnn.ones_like(bag).to(weight.dtype))
     return total / counts.clamp_min(1).unsqueeze(1)
+
+
+def _check_rows(input, rows):
+    wrong = (input < 0) | (input >= rows)
+    if bool(wrong.any()):
+        at = int(wrong.nonzero()[0])
+        raise RuntimeError(f"Index {at} of input takes value {int(input[at])} which is not in the valid range [0, {rows})")
 
 
 def _check_bag(input, weight, offsets, mode, scale_grad_by_freq, sparse, per_sample_weights):

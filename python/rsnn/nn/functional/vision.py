@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 
 import rsnn
 
+from .arguments import scalar_type
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 __all__ = ["affine_grid", "grid_sample", "interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -27,9 +29,14 @@ def _output_size(input, size, scale_factor, recompute):
                     f"dimensions of {list(input.shape[2:])} and output size of {size}. Please provide input tensor in "
                     "(N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format."
                 )
-            sizes = [int(s) for s in size]
+            if not all(hasattr(s, "__index__") for s in size):
+                raise TypeError(
+                    "expected size to be one of int or Tuple[int] or Tuple[int, int] or Tuple[int, int, int], but got size "
+                    f"with types {[type(s) for s in size]}"
+                )
+            sizes = [operator.index(s) for s in size]
         else:
-            sizes = [int(size)] * n
+            sizes = [operator.index(size)] * n
         if recompute:
             raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
         return sizes, [None] * n
@@ -370,10 +377,23 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         )
         align_corners = False
     n = input.dim() - 2
-    if n not in (2, 3) or grid.dim() != input.dim() or grid.shape[-1] != n or grid.shape[0] != input.shape[0]:
+    sizes = f"but got input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+    if n not in (2, 3) or grid.dim() != input.dim():
+        wanted = f"{input.dim()}D" if n in (2, 3) else "4D or 5D"
+        raise RuntimeError(f"grid_sampler(): expected {wanted} input and grid with same number of dimensions, {sizes}")
+    if grid.shape[0] != input.shape[0]:
+        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {sizes}")
+    if grid.shape[-1] != n:
         raise RuntimeError(
-            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions and batch size, but got "
-            f"input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+            f"grid_sampler(): expected grid to have size {n} in last dimension, but got grid with sizes {list(grid.shape)}"
+        )
+    if grid.dtype != input.dtype:
+        raise RuntimeError(f"expected scalar type {scalar_type(input)} but found {scalar_type(grid)}")
+    if 0 in input.shape[2:]:
+        empty = 2 + input.shape[2:].index(0)
+        raise RuntimeError(
+            "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes "
+            f"{list(input.shape)} with dimension {empty} being empty"
         )
     if mode == "bicubic" and n != 2:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")

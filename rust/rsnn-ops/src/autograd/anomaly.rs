@@ -1,116 +1,84 @@
-//! Anomaly detection: each node remembers where it was recorded; backward checks for nan and says which call was at fault.
+//! Anomaly detection: notes where each node was recorded and names the one whose backward fails or returns nan.
+//! The binding supplies the notes (tracebacks); off, it costs one relaxed load per recorded node.
 use super::node::Node;
-use crate::tensor::Tensor;
+use crate::op::Grads;
 use rsnn_core::{Result, bail};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-const ENABLED: u8 = 1;
+const ON: u8 = 1;
 const CHECK_NAN: u8 = 2;
-static MODE: AtomicU8 = AtomicU8::new(CHECK_NAN);
+static STATE: AtomicU8 = AtomicU8::new(CHECK_NAN);
 
-/// What the binding offers: the call stack as text, and a warning to the user.
-pub struct Reporter {
-    pub stack: fn() -> String,
-    pub warn: fn(&str) -> Result<()>,
+/// What the binding does for a node.
+pub struct Watch {
+    /// Called as a node is recorded, with the node whose backward records it, if any.
+    pub recorded: fn(&Arc<Node>, Option<&Arc<Node>>),
+    /// Called when the backward of a node failed, before the error leaves.
+    pub failed: fn(&Arc<Node>) -> Result<()>,
 }
-static REPORTER: OnceLock<Reporter> = OnceLock::new();
 
-/// Where a node was recorded, and by the backward of which node, if it was.
-pub(crate) struct Origin {
-    stack: String,
-    parent: Option<Arc<Node>>,
-}
+static WATCH: OnceLock<Watch> = OnceLock::new();
 
 thread_local! {
-    /// The node whose backward runs on this thread.
     static RUNNING: RefCell<Option<Arc<Node>>> = const { RefCell::new(None) };
 }
 
-pub fn install(reporter: Reporter) {
-    REPORTER.get_or_init(|| reporter);
+/// Installs the binding's part; the first caller wins.
+pub fn install(watch: Watch) {
+    WATCH.get_or_init(|| watch);
+}
+
+/// Switches detection for all threads.
+pub fn set(on: bool, check_nan: bool) {
+    STATE.store(u8::from(on) * ON + u8::from(check_nan) * CHECK_NAN, Relaxed);
 }
 
 #[inline(always)]
-pub fn is_enabled() -> bool {
-    MODE.load(Relaxed) & ENABLED != 0
+pub fn is_on() -> bool {
+    STATE.load(Relaxed) & ON != 0
 }
 
 pub fn checks_nan() -> bool {
-    MODE.load(Relaxed) & CHECK_NAN != 0
+    STATE.load(Relaxed) & CHECK_NAN != 0
 }
 
-pub fn set(enabled: bool, check_nan: bool) {
-    MODE.store(if enabled { ENABLED } else { 0 } | if check_nan { CHECK_NAN } else { 0 }, Relaxed);
-}
-
-/// For a node that is being recorded.
-pub(crate) fn origin() -> Option<Box<Origin>> {
-    if !is_enabled() {
-        return None;
+/// Notes where `node` was recorded.
+#[cold]
+pub(crate) fn recorded(node: &Arc<Node>) {
+    if let Some(watch) = WATCH.get() {
+        let parent = RUNNING.with(|r| r.borrow().clone());
+        (watch.recorded)(node, parent.as_ref());
     }
-    let stack = REPORTER.get().map_or_else(String::new, |r| (r.stack)());
-    Some(Box::new(Origin { stack, parent: RUNNING.with(|r| r.borrow().clone()) }))
 }
 
-/// Runs the backward of `node`; what goes wrong in it is reported with the place where the node came from.
-pub(crate) fn watch<G: AsRef<[Option<Tensor>]>>(node: &Arc<Node>, run: impl FnOnce() -> Result<G>) -> Result<G> {
-    let before = RUNNING.with(|r| r.borrow_mut().replace(node.clone()));
+/// Runs the backward of `node` under watch.
+#[cold]
+pub(crate) fn watched<R>(node: &Arc<Node>, run: impl FnOnce() -> Result<R>) -> Result<R> {
+    let before = RUNNING.with(|r| r.replace(Some(node.clone())));
     let result = run();
     RUNNING.with(|r| *r.borrow_mut() = before);
-    let result = match result {
-        Ok(result) => result,
-        Err(e) => {
-            report(node)?;
-            return Err(e);
-        }
-    };
-    if checks_nan() {
-        for (i, grad) in result.as_ref().iter().enumerate() {
-            if let Some(grad) = grad
-                && has_nan(grad)?
-            {
-                report(node)?;
-                bail!(Runtime, "Function '{}' returned nan values in its {i}th output.", node.name());
-            }
-        }
+    if result.is_err()
+        && let Some(watch) = WATCH.get()
+    {
+        (watch.failed)(node)?;
     }
-    Ok(result)
+    result
 }
 
-fn has_nan(grad: &Tensor) -> Result<bool> {
-    let grad = grad.detach();
-    Ok(crate::reduce::any(&crate::unary::test("isnan", &grad)?, &[], false)?.item()? != 0.0)
-}
-
-fn report(node: &Arc<Node>) -> Result<()> {
-    let Some(reporter) = REPORTER.get() else { return Ok(()) };
-    let Some(origin) = &node.origin else {
-        return (reporter.warn)(&format!(
-            "Error detected in {}. No forward pass information available. Enable detect anomaly during forward pass for more information.",
-            node.name()
-        ));
-    };
-    (reporter.warn)(&format!(
-        "Error detected in {}. Traceback of forward call that caused the error:\n{}",
-        node.name(),
-        origin.stack
-    ))?;
-    let mut parent = origin.parent.clone();
-    while let Some(node) = parent {
-        match &node.origin {
-            Some(origin) => (reporter.warn)(&format!(
-                "\n\nPrevious calculation was induced by {}. Traceback of forward call that induced the previous calculation:\n{}",
-                node.name(),
-                origin.stack
-            ))?,
-            None => (reporter.warn)(&format!(
-                "\n\nPrevious calculation was induced by {}. No forward pass information available.",
-                node.name()
-            ))?,
+/// Fails when a gradient that `node` returned holds nan.
+pub(crate) fn check(node: &Arc<Node>, grads: &Grads) -> Result<()> {
+    if !checks_nan() {
+        return Ok(());
+    }
+    let _mode = super::GradMode::set(false);
+    for (i, g) in grads.iter().enumerate() {
+        let Some(g) = g else { continue };
+        let differs = crate::apply(crate::elementwise::Binary::Ne, &[g.clone(), g.clone()])?;
+        if crate::reduce::any(&differs, &[], false)?.item()? != 0.0 {
+            bail!(Runtime, "Function '{}' returned nan values in its {i}th output.", node.name());
         }
-        parent = node.origin.as_ref().and_then(|o| o.parent.clone());
     }
     Ok(())
 }

@@ -47,14 +47,21 @@ pub(crate) enum Body {
     Released,
 }
 
+impl Body {
+    /// Whether there is something to free: torch lets a node that saved nothing run again.
+    fn holds(&self) -> bool {
+        matches!(self, Body::Op(r) if r.inputs.iter().chain(&r.outputs).any(Option::is_some))
+    }
+}
+
 #[derive(Default)]
 pub struct NodeHooks {
     /// Hooks of tensors that this node produced: (output, id, hook).
     pub tensor: Vec<(u32, u64, Hook)>,
     pub pre: Vec<(u64, NodeHook)>,
     pub post: Vec<(u64, NodeHook)>,
-    /// Tensors whose `.grad` is to be filled although they are not leaves.
-    pub retain: Vec<(u32, WeakTensor)>,
+    /// Tensors whose `.grad` is to be filled although they are not leaves: (output, tensor id, keep).
+    pub retain: Vec<(u32, usize, WeakTensor)>,
 }
 
 /// Called to store a retained gradient; returns false when its tensor is gone.
@@ -70,8 +77,8 @@ pub struct Node {
     pub outputs: SmallVec<[Meta; 1]>,
     pub(crate) body: Mutex<Body>,
     pub hooks: Mutex<Option<Box<NodeHooks>>>,
-    /// Where it was recorded; kept in anomaly mode only.
-    pub(crate) origin: Option<Box<super::anomaly::Origin>>,
+    /// What the binding keeps for this node: its object, its metadata.
+    pub note: Mutex<Option<Box<dyn std::any::Any + Send + Sync>>>,
 }
 
 static SEQ: AtomicU64 = AtomicU64::new(1);
@@ -91,15 +98,17 @@ impl Node {
             outputs,
             body: Mutex::new(body),
             hooks: Mutex::new(None),
-            origin: super::anomaly::origin(),
+            note: Mutex::new(None),
         }
     }
 
     /// Records `op(ins) = outs`.
     pub fn record(op: Arc<dyn Op>, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
-        let saves = op.saves();
         let keep = |mask: u32, i: usize| mask & (1u32 << i.min(31)) != 0;
-        let edges = ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
+        let edges: SmallVec<[Option<Edge>; 3]> =
+            ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
+        let followed = edges.iter().enumerate().fold(0, |m, (i, e)| m | (u32::from(e.is_some()) << i.min(31)));
+        let saves = op.saves_for(followed);
         let mut node = Node::new(op.name(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
         node.metas = ins.iter().map(Tensor::meta).collect();
         let inputs = ins
@@ -113,7 +122,7 @@ impl Node {
             .map(|(i, t)| keep(saves.outputs, i).then(|| SavedTensor::new(t, Some(i as u32))).transpose())
             .collect::<Result<_>>()?;
         node.body = Mutex::new(Body::Op(Arc::new(Recorded { op, inputs, outputs })));
-        let node = Arc::new(node);
+        let node = node.share();
         for (i, t) in outs.iter().enumerate() {
             if t.dtype().is_float() {
                 t.set_edge(Some(Edge { node: node.clone(), nr: i as u32 }));
@@ -124,7 +133,7 @@ impl Node {
 
     /// A node for an `autograd.Function`; the caller sets the edges of its outputs.
     pub fn custom(custom: Arc<dyn Custom>, edges: SmallVec<[Option<Edge>; 3]>, outputs: &[Tensor]) -> Arc<Node> {
-        Arc::new(Node::new("", edges, outputs.iter().map(Tensor::meta).collect(), Body::Custom(custom)))
+        Node::new("", edges, outputs.iter().map(Tensor::meta).collect(), Body::Custom(custom)).share()
     }
 
     /// A node whose forward was never run as such (history rewritten by an in-place op).
@@ -141,7 +150,22 @@ impl Node {
             Body::Op(Arc::new(Recorded { op, inputs: SmallVec::new(), outputs: SmallVec::new() })),
         );
         node.metas = ins.iter().map(Tensor::meta).collect();
-        Arc::new(node)
+        node.share()
+    }
+
+    fn share(self) -> Arc<Node> {
+        let node = Arc::new(self);
+        if super::anomaly::is_on() {
+            super::anomaly::recorded(&node);
+        }
+        node
+    }
+
+    /// torch's name of the op that made the node, as its error texts have it: `Mul`.
+    pub fn short_name(&self) -> String {
+        let name = self.name();
+        let end = name.rfind("Backward").unwrap_or(name.len());
+        name[..end].to_string()
     }
 
     /// torch's name of the node: `MulBackward0`, `AccumulateGrad`.
@@ -161,6 +185,22 @@ impl Node {
             Body::Accumulate(t) => Some(t.clone()),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_custom(&self) -> bool {
+        matches!(&*self.body.lock(), Body::Custom(_))
+    }
+
+    /// Drops what backward would need, as running it would.
+    pub(crate) fn consume(&self, keep: bool) -> Result<()> {
+        let mut body = self.body.lock();
+        if matches!(&*body, Body::Released) {
+            return Err(released());
+        }
+        if !keep && body.holds() {
+            *body = Body::Released;
+        }
+        Ok(())
     }
 
     /// The `autograd.Function` behind this node.
@@ -196,14 +236,14 @@ impl Node {
             match &*held {
                 Body::Op(recorded) => {
                     let recorded = recorded.clone();
-                    if !keep {
+                    if !keep && held.holds() {
                         *held = Body::Released;
                     }
                     Body::Op(recorded)
                 }
                 Body::Custom(c) => Body::Custom(c.clone()),
                 Body::Accumulate(_) => return Ok(Grads::new()),
-                Body::Released => return Err(self.released()),
+                Body::Released => return Err(released()),
             }
         };
         let recorded = match body {
@@ -215,9 +255,11 @@ impl Node {
                 }
                 return Ok(out.into());
             }
-            _ => return Err(self.released()),
+            _ => return Err(released()),
         };
         let Recorded { op, inputs, outputs } = &*recorded;
+        // Gradients are computed in the dtypes of the forward, whatever autocast would choose.
+        let _plain = crate::autocast::Pause::new();
         let cx = Ctx { node: self, inputs, outputs, metas: &self.metas, needs: SmallVec::from_slice(needs) };
         if create && let Some(result) = second_order(&**op, &cx, grads) {
             return result;
@@ -225,16 +267,17 @@ impl Node {
         op.vjp(&cx, grads)
     }
 
-    fn released(&self) -> rsnn_core::Error {
-        rsnn_core::Error::Runtime(
-            "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
-                .into(),
-        )
-    }
-
     pub(crate) fn take_parts(&mut self) -> (SmallVec<[Option<Edge>; 3]>, Body) {
         (std::mem::take(&mut self.edges), std::mem::replace(self.body.get_mut(), Body::Released))
     }
+}
+
+/// torch's error for a graph that was consumed.
+pub fn released() -> rsnn_core::Error {
+    rsnn_core::Error::Runtime(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
+            .into(),
+    )
 }
 
 /// `layer_norm` as torch names its node: `LayerNormBackward0`.

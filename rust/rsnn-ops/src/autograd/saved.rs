@@ -13,16 +13,42 @@ pub trait SavedHooks: Send + Sync {
     fn unpack(&self, packed: &(dyn Any + Send + Sync)) -> Result<Tensor>;
 }
 
-thread_local! {
-    static HOOKS: RefCell<Vec<Arc<dyn SavedHooks>>> = const { RefCell::new(Vec::new()) };
+#[derive(Default)]
+struct Stack {
+    hooks: Vec<Arc<dyn SavedHooks>>,
+    /// Why hooks may not be installed now.
+    disabled: Option<String>,
 }
 
-pub fn push_saved_hooks(hooks: Arc<dyn SavedHooks>) {
-    HOOKS.with(|h| h.borrow_mut().push(hooks));
+thread_local! {
+    static HOOKS: RefCell<Stack> = const { RefCell::new(Stack { hooks: Vec::new(), disabled: None }) };
+}
+
+pub fn push_saved_hooks(hooks: Arc<dyn SavedHooks>) -> Result<()> {
+    HOOKS.with(|h| {
+        let mut h = h.borrow_mut();
+        if let Some(why) = &h.disabled {
+            bail!(Runtime, "{why}");
+        }
+        h.hooks.push(hooks);
+        Ok(())
+    })
 }
 
 pub fn pop_saved_hooks() {
-    HOOKS.with(|h| h.borrow_mut().pop());
+    let last = HOOKS.with(|h| h.borrow_mut().hooks.pop());
+    drop(last);
+}
+
+/// Refuses saved-tensor hooks with this text (`None`: allows them again); returns the previous text.
+pub fn disable_saved_hooks(why: Option<String>) -> Result<Option<String>> {
+    HOOKS.with(|h| {
+        let mut h = h.borrow_mut();
+        if let (Some(why), false) = (&why, h.hooks.is_empty()) {
+            bail!(Runtime, "{why}");
+        }
+        Ok(std::mem::replace(&mut h.disabled, why))
+    })
 }
 
 /// A tensor kept for backward.
@@ -45,24 +71,13 @@ enum Kept {
 
 impl SavedTensor {
     pub fn new(x: &Tensor, output: Option<u32>) -> Result<SavedTensor> {
-        if x.storage().is_inference() && output.is_none() {
-            bail!(
-                Runtime,
-                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `rsnn.no_grad()` instead of `rsnn.inference_mode()`."
-            );
+        if x.is_inference() && output.is_none() {
+            return Err(refuse_inference());
         }
-        let version = x.storage().version();
-        let hooks = HOOKS.with(|h| h.borrow().last().cloned());
+        let version = x.version();
+        let hooks = HOOKS.with(|h| h.borrow().hooks.last().cloned());
         let kept = match hooks {
-            // Hooks run without hooks: a pack function may itself compute.
-            Some(hooks) if x.numel() > 0 => {
-                let edge = if output.is_none() { x.autograd().node.clone() } else { None };
-                let leaf = (output.is_none() && edge.is_none() && x.requires_grad()).then(|| x.clone());
-                let stack = HOOKS.with(|h| std::mem::take(&mut *h.borrow_mut()));
-                let packed = hooks.pack(&x.detach());
-                HOOKS.with(|h| *h.borrow_mut() = stack);
-                Kept::Packed { packed: packed?, hooks, of: edge, leaf }
-            }
+            Some(hooks) if !x.is_number() => pack(x, output.is_some(), hooks)?,
             _ if output.is_some() => Kept::Tensor(x.detach()),
             _ => Kept::Tensor(x.clone()),
         };
@@ -73,17 +88,9 @@ impl SavedTensor {
     pub fn unpack(&self, owner: &Arc<Node>) -> Result<Tensor> {
         let x = match &self.kept {
             Kept::Tensor(x) => {
-                let now = x.storage().version();
+                let now = x.version();
                 if now != self.version {
-                    bail!(
-                        Runtime,
-                        "one of the variables needed for gradient computation has been modified by an inplace operation: [{} {:?}], which is output {} of {}, is at version {now}; expected version {} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with rsnn.autograd.set_detect_anomaly(True).",
-                        x.dtype().scalar_name(),
-                        x.shape(),
-                        self.output.unwrap_or(0),
-                        owner.name(),
-                        self.version
-                    );
+                    return Err(self.modified(x, now, owner));
                 }
                 x.clone()
             }
@@ -111,6 +118,55 @@ impl SavedTensor {
         }
         Ok(x)
     }
+
+    #[cold]
+    fn modified(&self, x: &Tensor, now: u64, owner: &Arc<Node>) -> rsnn_core::Error {
+        let made = match self.output {
+            Some(nr) => Some((nr, owner.short_name())),
+            None => x.autograd().node.as_ref().map(|e| (e.nr, e.node.short_name())),
+        };
+        let made = made.map_or(String::new(), |(nr, name)| format!(", which is output {nr} of {name},"));
+        let hint = if super::anomaly::is_on() {
+            "the backtrace further above shows the operation that failed to compute its gradient. The variable in question was changed in there or anywhere later. Good luck!"
+        } else {
+            "enable anomaly detection to find the operation that failed to compute its gradient, with rsnn.autograd.set_detect_anomaly(True, check_nan=False)."
+        };
+        rsnn_core::Error::Runtime(format!(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: [rsnn.{}Tensor {:?}]{made} is at version {now}; expected version {} instead. Hint: {hint}",
+            x.dtype().scalar_name(),
+            x.shape(),
+            self.version
+        ))
+    }
+}
+
+#[cold]
+fn refuse_inference() -> rsnn_core::Error {
+    rsnn_core::Error::Runtime(
+        "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `rsnn.no_grad()` instead of `rsnn.inference_mode()`."
+            .into(),
+    )
+}
+
+/// Runs the pack hook, without hooks: it may itself compute.
+fn pack(x: &Tensor, is_output: bool, hooks: Arc<dyn SavedHooks>) -> Result<Kept> {
+    let of = if is_output { None } else { x.autograd().node.clone() };
+    let leaf = (!is_output && of.is_none() && x.requires_grad()).then(|| x.clone());
+    let stack = HOOKS.with(|h| std::mem::take(&mut h.borrow_mut().hooks));
+    let version = x.version();
+    let mode = super::GradMode::set(false);
+    // An output is handed over without the history that would make it keep itself alive.
+    let packed = if is_output { hooks.pack(&x.detach()) } else { hooks.pack(x) };
+    drop(mode);
+    HOOKS.with(|h| h.borrow_mut().hooks = stack);
+    let packed = packed?;
+    if x.version() != version {
+        bail!(
+            Runtime,
+            "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place operations on the input to a pack hook."
+        );
+    }
+    Ok(Kept::Packed { packed, hooks, of, leaf })
 }
 
 /// What one node offers to `vjp`.

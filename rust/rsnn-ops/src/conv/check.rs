@@ -1,7 +1,7 @@
 //! What a caller may ask of a convolution, checked with torch's phrases, as sizes.
-use super::geometry::Geometry;
 use crate::tensor::Tensor;
 use rsnn_core::{Result, bail, ensure};
+use rsnn_cpu::conv::Geometry;
 
 pub(super) struct Request<'a> {
     pub x: &'a Tensor,

@@ -1,9 +1,6 @@
 //! Convolution over 1 to 3 dimensions, its transpose, and the weight's gradient: three bilinear ops over the same sizes,
 //! each one's gradient is made of the other two.
 mod check;
-mod depthwise;
-mod geometry;
-mod kernel;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +8,8 @@ use crate::autograd::Ctx;
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
 use crate::tensor::{Meta, Tensor};
 use crate::{reduce, view};
-use geometry::Geometry;
 use rsnn_core::{Dims, Element, Result, dispatch, ensure};
+use rsnn_cpu::conv::{self, Geometry, View};
 use rsnn_cpu::gemm::GemmScalar;
 use smallvec::smallvec;
 
@@ -37,19 +34,37 @@ impl Conv {
         apply(Conv { kind, ..self }, &ins)
     }
 
-    fn run<T: GemmScalar + Element>(&self, call: &CpuCall) {
-        let g = &self.geometry;
-        let (a, b, out) = (call.input::<T>(0), call.input::<T>(1), call.output::<T>(0));
-        let bias = call.ins.get(2).map(Tensor::as_slice);
-        match (self.kind, g.depthwise()) {
-            (Kind::Forward, false) => kernel::forward(g, a, b, bias, out),
-            (Kind::Transpose, false) => kernel::input_gradient(g, a, b, bias, out),
-            (Kind::Weight, false) => kernel::weight_gradient(g, a, b, out),
-            (Kind::Forward, true) => depthwise::forward(g, a, b, bias, out),
-            (Kind::Transpose, true) => depthwise::input_gradient(g, a, b, bias, out),
-            (Kind::Weight, true) => depthwise::weight_gradient(g, a, b, out),
+    fn run<T: GemmScalar + Element>(&self, call: &CpuCall) -> Result<()> {
+        let (g, out) = (&self.geometry, call.output::<T>(0));
+        let whole = |i: usize| crate::copy::contiguous(&call.ins[i]);
+        let bias = call.ins.get(2).map(crate::copy::contiguous).transpose()?;
+        let bias = bias.as_ref().map(Tensor::as_slice);
+        match self.kind {
+            Kind::Forward => {
+                let (x, w) = (&call.ins[0], whole(1)?);
+                // SAFETY: the geometry was made for these tensors; the view has the tensor's own strides.
+                unsafe { conv::forward(g, x.shape()[0], view(x), w.as_slice(), bias, out) };
+            }
+            Kind::Transpose => {
+                let (y, w) = (whole(0)?, whole(1)?);
+                conv::input_gradient(g, y.shape()[0], y.as_slice(), w.as_slice(), bias, out);
+            }
+            Kind::Weight => {
+                let (y, x) = (whole(0)?, &call.ins[1]);
+                // SAFETY: as above.
+                unsafe { conv::weight_gradient(g, x.shape()[0], y.as_slice(), view(x), out) };
+            }
         }
+        Ok(())
     }
+}
+
+/// The image `(N, C, *)` with its own strides: channels-last needs no copy.
+fn view<T>(x: &Tensor) -> View<T> {
+    let (given, mut strides) = (x.strides(), [0; 5]);
+    strides[..2].copy_from_slice(&given[..2]);
+    strides[7 - given.len()..].copy_from_slice(&given[2..]);
+    View { ptr: x.ptr::<T>().cast_const(), strides }
 }
 
 impl Op for Conv {
@@ -95,8 +110,7 @@ impl Op for Conv {
         Ok(smallvec![Meta { shape, dtype, device: x.device() }])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
-        dispatch!(float, call.outs[0].dtype(), self.name(), T => self.run::<T>(call));
-        Ok(())
+        dispatch!(float, call.outs[0].dtype(), self.name(), T => self.run::<T>(call))
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let mut out: Grads = smallvec![None; cx.num_inputs()];
@@ -125,6 +139,9 @@ impl Op for Conv {
     }
     fn saves(&self) -> Saves {
         Saves { inputs: 0b11, outputs: 0 }
+    }
+    fn strided(&self) -> bool {
+        true
     }
 }
 

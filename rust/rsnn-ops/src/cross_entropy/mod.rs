@@ -83,6 +83,13 @@ impl Op for CrossEntropy {
                 x.shape()[1],
                 w.shape()
             );
+            ensure!(
+                w.dtype() == x.dtype(),
+                Runtime,
+                "expected scalar type {} but found {}",
+                x.dtype().scalar_name(),
+                w.dtype().scalar_name()
+            );
         }
         let row = Meta::new(t.shape(), x.dtype(), x.device());
         Ok(smallvec::smallvec![row.clone(), Meta { dtype: x.dtype().compute(), ..row }])

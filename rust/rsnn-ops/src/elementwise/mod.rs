@@ -4,7 +4,7 @@ pub(crate) mod gpu;
 mod num;
 mod promote;
 
-pub use promote::{common, result_type};
+pub use promote::{common, default_dtype, result_type, set_default_dtype};
 
 use crate::autograd::Ctx;
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
@@ -99,7 +99,10 @@ impl Binary {
         );
         Ok(match self {
             _ if self.is_comparison() => (common, DType::Bool),
-            Div | Atan2 if !common.is_float() => (DType::F32, DType::F32),
+            Div | Atan2 if !common.is_float() => match default_dtype() {
+                half if half.is_half() => (DType::F32, half),
+                float => (float, float),
+            },
             _ => (common, common),
         })
     }
@@ -174,6 +177,16 @@ impl Op for Binary {
             Add | Sub => Saves::NONE,
             Pow => Saves { inputs: 3, outputs: 1 },
             _ => Saves::INPUTS,
+        }
+    }
+
+    fn saves_for(&self, followed: u32) -> Saves {
+        match (self, followed & 3) {
+            // Each factor's gradient needs the other one.
+            (Mul, 1) => Saves { inputs: 2, outputs: 0 },
+            (Mul, 2) => Saves { inputs: 1, outputs: 0 },
+            (Div, 1) => Saves { inputs: 2, outputs: 0 },
+            _ => self.saves(),
         }
     }
 
@@ -364,7 +377,7 @@ pub fn add_into(a: &Tensor, b: &Tensor) -> Result<()> {
     } else {
         crate::op::run(&Add, &[a.clone(), b], std::slice::from_ref(a))?;
     }
-    a.storage().bump_version();
+    a.bump_version();
     Ok(())
 }
 
@@ -398,6 +411,6 @@ pub fn binary_(kind: Binary, a: &Tensor, b: &Tensor) -> Result<()> {
     }
     crate::autograd::check_inplace(a)?;
     crate::op::run(&kind, &[a.clone(), b.clone()], std::slice::from_ref(a))?;
-    a.storage().bump_version();
+    a.bump_version();
     Ok(())
 }

@@ -1,6 +1,19 @@
 //! torch's type promotion: dimensioned tensors rule, then 0-d tensors, then Python numbers, by category.
 use crate::tensor::Tensor;
 use rsnn_core::DType;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+static DEFAULT: AtomicU8 = AtomicU8::new(u8::MAX);
+
+/// The dtype of new floating point tensors, and of integers that an op turns into floats.
+pub fn default_dtype() -> DType {
+    DType::ALL.get(usize::from(DEFAULT.load(Relaxed))).copied().unwrap_or(DType::F32)
+}
+
+/// Sets `default_dtype`; the caller has checked that it is a floating point type.
+pub fn set_default_dtype(dtype: DType) {
+    DEFAULT.store(DType::ALL.iter().position(|&d| d == dtype).unwrap_or(usize::from(u8::MAX)) as u8, Relaxed);
+}
 
 fn combine(higher: Option<DType>, lower: Option<DType>) -> Option<DType> {
     match (higher, lower) {
@@ -19,11 +32,11 @@ pub fn result_type<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> DType {
         let rank = if t.is_number() { 2 } else { usize::from(t.ndim() == 0) };
         ranks[rank] = Some(ranks[rank].map_or(t.dtype(), |d| d.promote(t.dtype())));
     }
-    // A Python float is no wider than float32 unless a tensor asks for more.
+    // A Python float is no wider than the default dtype unless a tensor asks for more.
     if ranks[2] == Some(DType::F64) {
-        ranks[2] = Some(DType::F32);
+        ranks[2] = Some(default_dtype());
     }
-    combine(ranks[0], combine(ranks[1], ranks[2])).unwrap_or(DType::F32)
+    combine(ranks[0], combine(ranks[1], ranks[2])).unwrap_or_else(default_dtype)
 }
 
 /// The common dtype of two operands.

@@ -139,7 +139,7 @@ pub fn embedding_renorm_(weight: &Tensor, indices: &Tensor, max_norm: f64, norm_
     if !weight.is_contiguous() {
         crate::copy::copy_into(&data, weight)?;
     }
-    weight.storage().bump_version();
+    weight.bump_version();
     Ok(())
 }
 

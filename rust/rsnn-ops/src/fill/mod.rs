@@ -75,6 +75,6 @@ pub fn fill_(x: &Tensor, value: f64) -> Result<()> {
         return crate::autograd::assign(x, &v);
     }
     fill_raw(x, value)?;
-    x.storage().bump_version();
+    x.bump_version();
     Ok(())
 }

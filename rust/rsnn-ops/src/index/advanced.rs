@@ -265,7 +265,7 @@ pub fn index_put_(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, accum
         true => add_rows_into(&merged, place.before.len(), place.ids.as_slice(), &values, None)?,
         false => copy_rows_into(&merged, place.before.len(), place.ids.as_slice(), &values)?,
     }
-    x.storage().bump_version();
+    x.bump_version();
     Ok(())
 }
 

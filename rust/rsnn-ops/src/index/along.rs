@@ -271,7 +271,8 @@ fn scatter_with(
     src: &Tensor,
 ) -> Result<Tensor> {
     let (x1, dim, i) = prepare(op, x, dim, index)?;
-    if i.numel() == 0 {
+    // Without indices any source will do.
+    if i.numel() == 0 && (i.shape() != src.shape() || i.ndim() != x1.ndim()) {
         return crate::copy::copy(x);
     }
     let mut src = if src.ndim() == 0 { view::unsqueeze(src, 0)? } else { src.clone() };

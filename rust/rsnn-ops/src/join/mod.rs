@@ -15,7 +15,7 @@ struct Cat {
     dtype: DType,
 }
 
-/// Any rank may be joined with a 1-d tensor without elements; it counts for nothing.
+/// Any rank may be joined with a 1-d tensor without elements; among higher ranks it counts for nothing.
 fn is_legacy_empty(t: &Tensor) -> bool {
     t.shape() == [0]
 }
@@ -101,8 +101,9 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
         bail!(Runtime, "zero-dimensional tensor (at position {at}) cannot be concatenated");
     }
     let dtype = result_type(tensors);
-    let real: Vec<Tensor> = tensors.iter().filter(|t| !is_legacy_empty(t)).cloned().collect();
-    let Some(first) = real.first() else { return crate::copy::copy(&crate::copy::to_dtype(&tensors[0], dtype)?) };
+    let flat = tensors.iter().all(|t| t.ndim() == 1);
+    let real: Vec<Tensor> = tensors.iter().filter(|t| flat || !is_legacy_empty(t)).cloned().collect();
+    let Some(first) = real.first() else { bail!(Runtime, "cat(): expected a tensor that is not empty") };
     let dim = first.dim("cat", dim)?;
     apply(Cat { dim, dtype }, &real)
 }

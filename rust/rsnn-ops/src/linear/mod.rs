@@ -88,8 +88,10 @@ impl Op for Linear {
         };
         Some(meaning())
     }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
+    fn saves_for(&self, followed: u32) -> Saves {
+        // The input's gradient needs the weight and the weight's the input; the bias needs nothing.
+        let inputs = ((followed & 1) << 1) | ((followed & 2) >> 1);
+        Saves { inputs, outputs: 0 }
     }
     fn strided(&self) -> bool {
         true

@@ -113,7 +113,7 @@ pub fn masked_fill_(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<()> {
     }
     crate::autograd::check_inplace(x)?;
     fill_where(x, mask, &crate::device::to_device(&scalar_as(value, x.dtype())?.detach(), Device::Cpu)?, x);
-    x.storage().bump_version();
+    x.bump_version();
     Ok(())
 }
 

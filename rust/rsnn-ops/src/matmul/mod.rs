@@ -3,8 +3,7 @@
 pub(crate) mod gpu;
 
 use crate::autograd::Ctx;
-use crate::elementwise::common;
-use crate::op::{CpuCall, Grads, Metas, Op, apply};
+use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
 use crate::tensor::{Meta, Tensor};
 use crate::view;
 use rsnn_core::{DType, Dims, Result, bail, broadcast_shapes, ensure};
@@ -49,6 +48,14 @@ impl Op for Matmul {
         let da = if cx.needs(0) { Some(product(g, &view::transpose(&cx.input(1)?, -1, -2)?)?) } else { None };
         let db = if cx.needs(1) { Some(product(&view::transpose(&cx.input(0)?, -1, -2)?, g)?) } else { None };
         Ok(smallvec::smallvec![da, db])
+    }
+    fn saves_for(&self, followed: u32) -> Saves {
+        // Each factor's gradient needs the other one.
+        match followed & 3 {
+            1 => Saves { inputs: 2, outputs: 0 },
+            2 => Saves { inputs: 1, outputs: 0 },
+            _ => self.saves(),
+        }
     }
     fn strided(&self) -> bool {
         true
@@ -150,13 +157,6 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             b.numel()
         );
     }
-    ensure!(
-        common(a, b) == a.dtype() && a.dtype() == b.dtype(),
-        Runtime,
-        "expected m1 and m2 to have the same dtype, but got: {} != {}",
-        a.dtype().scalar_name(),
-        b.dtype().scalar_name()
-    );
     let (left, right) = (a.ndim() == 1, b.ndim() == 1);
     let a2 = if left { view::unsqueeze(a, 0)? } else { a.clone() };
     let b2 = if right { view::unsqueeze(b, 1)? } else { b.clone() };

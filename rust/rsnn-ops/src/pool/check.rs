@@ -134,8 +134,7 @@ pub(super) fn adaptive(name: &str, x: &Tensor, rank: usize, output: &[i64]) -> R
         let got = if name.contains("max") { "got:" } else { "got" };
         bail!(Runtime, "{name}(): Expected {}D or {}D tensor, but {got} {:?}", rank + 1, rank + 2, x.shape());
     }
-    let first = x.ndim() - rank - 1;
-    if let Some(d) = (first..x.ndim()).find(|&d| x.shape()[d] == 0) {
+    if let Some(d) = (1..x.ndim()).find(|&d| x.shape()[d] == 0) {
         bail!(
             Runtime,
             "{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {:?} with dimension {d} being empty",

@@ -32,7 +32,7 @@ fn fill_with(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
     if tracked {
         return crate::autograd::assign(x, &target);
     }
-    x.storage().bump_version();
+    x.bump_version();
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! Random tensors: generators, in-place fills, sampling. The CPU stream is consumed as torch consumes it.
+mod counts;
 mod dropout;
 mod fill;
 mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use counts::{binomial, poisson};
 pub use dropout::{draw_key, dropout, dropout_keyed, dropout_mask};
 pub use fill::{
     bernoulli_, bernoulli_tensor_, cauchy_, exponential_, geometric_, log_normal_, normal_, random_, uniform_,

@@ -197,7 +197,9 @@ pub fn mode(x: &Tensor, dim: i64, keepdim: bool) -> Result<(Tensor, Tensor)> {
 
 fn of_all(x: &Tensor, kind: Kind) -> Result<Tensor> {
     if x.numel() == 0 {
-        return crate::fill::full(&[], f64::NAN, x.dtype(), x.device());
+        // The sum keeps the history of `x`.
+        let nan = crate::fill::full(&[], f64::NAN, x.dtype(), x.device())?;
+        return crate::elementwise::add(&crate::reduce::sum(x, &[], false, Some(x.dtype()))?, &nan);
     }
     Ok(choose(&view::reshape(x, &[x.numel()])?, 0, false, kind)?.0)
 }

@@ -19,10 +19,10 @@ pub(super) static ACTIVATIONS: &[Row] = &[
         Ints::Keep("relu", |x, _| x.max(0))
     ),
     row!(
-        "sigmoid",
+        lanes "sigmoid",
         |x, p| x.sigmoid(),
         Y,
-        |s, g, p| g * s * (T::ONE - s),
+        |s, g, p| g * s * (V::c(1.0) - s),
         Some(|y, g, _| mul(g, &mul(y, &sub(&number(1.0)?, y)?)?))
     ),
     // p[0]: eps, zero for none.
@@ -46,41 +46,37 @@ pub(super) static ACTIVATIONS: &[Row] = &[
         Some(logit_grad)
     ),
     row!(
-        "log_sigmoid",
-        |x, p| (if x > T::ZERO { T::ZERO } else { x }) - (-x.abs()).exp().log1p(),
+        lanes "log_sigmoid",
+        |x, p| -(-x).softplus(),
         X,
         |s, g, p| g * (-s).sigmoid(),
         Some(|x, g, _| mul(g, &apply_named("sigmoid", &neg(x)?)?)),
         Ints::Refuse("log_sigmoid_cpu")
     ),
-    row!("gelu", |x, p| x.gelu(), X, |s, g, p| g * s.gelu_grad(), Some(gelu_grad), Ints::Refuse("GeluKernelImpl")),
+    row!(lanes "gelu", |x, p| x.gelu(), X, |s, g, p| g * s.gelu_grad(), Some(gelu_grad), Ints::Refuse("GeluKernelImpl")),
     row!(
-        "gelu_tanh",
+        lanes "gelu_tanh",
         |x, p| x.gelu_tanh(),
         X,
         |s, g, p| g * s.gelu_tanh_grad(),
         Some(gelu_tanh_grad),
         Ints::Refuse("GeluKernelImpl")
     ),
-    row!("silu", |x, p| x.silu(), X, |s, g, p| g * s.silu_grad(), Some(silu_grad), Ints::Refuse("silu_cpu")),
+    row!(lanes "silu", |x, p| x.silu(), X, |s, g, p| g * s.silu_grad(), Some(silu_grad), Ints::Refuse("silu_cpu")),
     row!(
-        "mish",
-        |x, p| x * x.softplus().tanh(),
+        lanes "mish",
+        |x, p| x.mish(),
         X,
-        |s, g, p| {
-            let t = s.softplus().tanh();
-            let x = s.limit(T::from_f64(750.0));
-            g * (t + x * x.logistic() * (T::ONE - t * t))
-        },
+        |s, g, p| g * s.mish_grad(),
         Some(mish_grad),
         Ints::Refuse("mish_cpu")
     ),
     // p: beta, threshold.
     row!(
-        "softplus",
-        |x, p| if x * p[0] > p[1] { x } else { (x * p[0]).softplus() / p[0] },
+        lanes "softplus",
+        |x, p| V::select(p[1].lt(x * p[0]), x, (x * p[0]).softplus() / p[0]),
         X,
-        |s, g, p| if s * p[0] > p[1] { g } else { g * (s * p[0]).sigmoid() },
+        |s, g, p| V::select(p[1].lt(s * p[0]), g, g * (s * p[0]).sigmoid()),
         Some(softplus_grad),
         Ints::Refuse("softplus_cpu")
     ),
@@ -95,10 +91,10 @@ pub(super) static ACTIVATIONS: &[Row] = &[
     ),
     // p: alpha, scale, input_scale.
     row!(
-        "elu",
-        |x, p| if x > T::ZERO { x * p[1] } else { (x * p[2]).expm1() * (p[0] * p[1]) },
+        lanes "elu",
+        |x, p| V::select(V::c(0.0).lt(x), x * p[1], (x * p[2]).expm1() * (p[0] * p[1])),
         X,
-        |s, g, p| if s > T::ZERO { g * p[1] } else { g * (p[0] * p[1] * p[2]) * (s * p[2]).exp() },
+        |s, g, p| V::select(V::c(0.0).lt(s), g * p[1], g * (p[0] * p[1] * p[2]) * (s * p[2]).exp()),
         Some(elu_grad),
         Ints::Refuse("elu_cpu")
     ),

@@ -3,12 +3,12 @@ use crate::elementwise::Binary;
 use crate::op::apply;
 use crate::select::where_;
 use crate::tensor::Tensor;
-use rsnn_core::{DType, Result, ensure};
+use rsnn_core::{Result, ensure};
 
 /// `min(max(x, low), high)` with numbers; a float bound makes integers float32.
 pub fn clamp(x: &Tensor, low: Option<f64>, high: Option<f64>, float: bool) -> Result<Tensor> {
     ensure!(low.is_some() || high.is_some(), Runtime, "torch.clamp: At least one of 'min' or 'max' must not be None");
-    let x = if float && !x.dtype().is_float() { crate::copy::to_dtype(x, DType::F32)? } else { x.clone() };
+    let x = if float && !x.dtype().is_float() { crate::copy::to_dtype(x, crate::elementwise::default_dtype())? } else { x.clone() };
     super::unary("clamp", &x, [low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY), 0.0])
 }
 

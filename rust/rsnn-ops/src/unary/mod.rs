@@ -1,5 +1,6 @@
 //! One-input elementwise ops as a table (`table.rs`): name, f, fused gradient, gradient in differentiable ops.
 mod activation;
+mod bessel;
 mod clamp;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use clamp::{clamp, clamp_tensor};
 pub use predicate::{TESTS, test};
+pub(crate) use special::lgamma;
 
 use crate::autograd::{self, Ctx};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
@@ -110,7 +112,7 @@ impl Op for Unary {
         let x = &ins[0];
         let dtype = match (x.dtype(), self.row.ints) {
             (d, _) if d.is_float() => d,
-            (_, Ints::Promote) => DType::F32,
+            (_, Ints::Promote) => crate::elementwise::default_dtype(),
             (d, Ints::Refuse(kernel)) => refuse(kernel, d)?,
             (DType::Bool, Ints::Keep(kernel, _)) => of_bool(self.row.name, kernel)?,
             (d, Ints::Keep(..)) => d,
@@ -126,7 +128,10 @@ impl Op for Unary {
                 let x = if x.dtype() == DType::F32 { x.clone() } else { crate::copy::cast(x, DType::F32)? };
                 each(n, x.as_slice(), call.output(0), |a, b| (self.row.f32)(a, b, p));
             }
-            DType::F64 => each(n, call.input(0), call.output(0), |a, b| (self.row.f64)(a, b, p)),
+            DType::F64 => {
+                let x = if x.dtype() == DType::F64 { x.clone() } else { crate::copy::cast(x, DType::F64)? };
+                each(n, x.as_slice(), call.output(0), |a, b| (self.row.f64)(a, b, p));
+            }
             _ => {
                 let Ints::Keep(_, f) = self.row.ints else {
                     bail!(NotImplemented, "{}: no integer kernel", self.name())
@@ -233,7 +238,7 @@ fn has_slope(row: &Row, device: Device) -> bool {
 
 /// Every row of the table.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    table::MATH.iter().chain(activation::ACTIVATIONS)
+    table::MATH.iter().chain(activation::ACTIVATIONS).chain(bessel::SPECIAL)
 }
 
 /// The row called `name`.
@@ -281,7 +286,7 @@ pub fn unary_(name: &str, x: &Tensor, params: Params) -> Result<()> {
         DType::F32 => in_place(x.as_mut_slice(), |a, b| (row.f32)(a, b, params)),
         _ => in_place(x.as_mut_slice(), |a, b| (row.f64)(a, b, params)),
     }
-    x.storage().bump_version();
+    x.bump_version();
     Ok(())
 }
 

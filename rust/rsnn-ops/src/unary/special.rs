@@ -24,7 +24,7 @@ pub(super) fn erfc(x: f64) -> f64 {
 }
 
 /// `log |Gamma(x)|`
-pub(super) fn lgamma(x: f64) -> f64 {
+pub(crate) fn lgamma(x: f64) -> f64 {
     #[cfg(unix)]
     {
         let mut sign = 0;
@@ -37,11 +37,19 @@ pub(super) fn lgamma(x: f64) -> f64 {
 
 /// Inverse of erf: a rational start (Giles 2012), then two Halley steps with the tail taken from erfc.
 pub(super) fn erfinv(x: f64) -> f64 {
+    erfinv_of(x, 1.0 - x.abs())
+}
+
+/// The same with `rest = 1 - |x|` given, which has more digits where x is close to one.
+pub(super) fn erfinv_of(x: f64, rest: f64) -> f64 {
     let a = x.abs();
-    if a >= 1.0 || a.is_nan() {
-        return if a == 1.0 { f64::INFINITY.copysign(x) } else { f64::NAN };
+    if !(rest > 0.0) {
+        return if rest == 0.0 { f64::INFINITY.copysign(x) } else { f64::NAN };
     }
-    let w = -((1.0 - a) * (1.0 + a)).ln();
+    let w = -(rest * (1.0 + a)).ln();
+    if w > 30.0 {
+        return far(w, rest).copysign(x);
+    }
     let horner = |t: f64, c: [f64; 9]| c.iter().fold(0.0, |p, c| p * t + c);
     let mut z = a * if w < 5.0 {
         horner(
@@ -75,11 +83,21 @@ pub(super) fn erfinv(x: f64) -> f64 {
         )
     };
     for _ in 0..2 {
-        let error = if a > 0.5 { (1.0 - a) - c::erfc(z) } else { c::erf(z) - a };
+        let error = if a > 0.5 { rest - c::erfc(z) } else { c::erf(z) - a };
         let step = error / (FRAC_2_SQRT_PI * (-z * z).exp());
         z -= step / (1.0 + z * step);
     }
     z.copysign(x)
+}
+
+/// The z of `erfc(z) = rest` far out, where `erfc(z)` is about `exp(-z^2) / (z sqrt(pi))`.
+fn far(w: f64, rest: f64) -> f64 {
+    let mut z = (w - 0.5 * (PI * w).ln()).sqrt();
+    for _ in 0..4 {
+        let step = (rest - c::erfc(z)) / (FRAC_2_SQRT_PI * (-z * z).exp());
+        z -= step / (1.0 + z * step);
+    }
+    z
 }
 
 /// Derivative of `lgamma`: recurrence up to 10, then the asymptotic series.

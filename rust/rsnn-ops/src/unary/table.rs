@@ -11,8 +11,43 @@ use rsnn_cpu::vmath::Real;
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
 
 /// One row from formulas generic over `T: Real`:
-/// `row!("exp", |x, p| x.exp(), Y, |s, g, p| g * s, Some(grad_fn), Ints::Promote)`.
+/// `row!("relu", |x, p| .., Y, |s, g, p| .., Some(grad_fn), Ints::Keep(..))`. With `lanes` before the name the formulas are
+/// over `V: Lanes`, which computes many elements at once: for those that are more than a few operations.
 macro_rules! row {
+    (lanes $name:literal, |$x:ident, $p:ident| $f:expr, $needs:ident, |$s:ident, $g:ident, $q:ident| $slope:expr, $grad:expr) => {
+        row!(lanes $name, |$x, $p| $f, $needs, |$s, $g, $q| $slope, $grad, $crate::unary::Ints::Promote)
+    };
+    (lanes $name:literal, |$x:ident, $p:ident| $f:expr, $needs:ident, |$s:ident, $g:ident, $q:ident| $slope:expr, $grad:expr, $ints:expr) => {{
+        use rsnn_cpu::vmath::{Lanes, Map1, Map2, map1, map2};
+        #[derive(Clone, Copy)]
+        struct Formula($crate::unary::Params);
+        #[allow(unused_variables)]
+        impl Map1 for Formula {
+            #[inline(always)]
+            fn apply<V: Lanes>(self, $x: V) -> V {
+                let $p = self.0.map(V::c);
+                $f
+            }
+        }
+        #[allow(unused_variables)]
+        impl Map2 for Formula {
+            #[inline(always)]
+            fn apply<V: Lanes>(self, $s: V, $g: V) -> V {
+                let $q = self.0.map(V::c);
+                $slope
+            }
+        }
+        $crate::unary::Row {
+            name: $name,
+            f32: |x, y, p| map1(Formula(p), x, y),
+            f64: |x, y, p| map1(Formula(p), x, y),
+            ints: $ints,
+            needs: $crate::unary::Needs::$needs,
+            slope32: |s, g, out, p| map2(Formula(p), s, g, out),
+            slope64: |s, g, out, p| map2(Formula(p), s, g, out),
+            grad: $grad,
+        }
+    }};
     ($name:literal, |$x:ident, $p:ident| $f:expr, $needs:ident, |$s:ident, $g:ident, $q:ident| $slope:expr, $grad:expr) => {
         row!($name, |$x, $p| $f, $needs, |$s, $g, $q| $slope, $grad, $crate::unary::Ints::Promote)
     };
@@ -130,7 +165,7 @@ pub(super) static MATH: &[Row] = &[
         None,
         Ints::Keep("", |x, _| x.signum())
     ),
-    row!("exp", |x, p| x.exp(), Y, |s, g, p| g * s, Some(|y, g, _| mul(g, y))),
+    row!(lanes "exp", |x, p| x.exp(), Y, |s, g, p| g * s, Some(|y, g, _| mul(g, y))),
     row!(
         "exp2",
         |x, p| via(x, f64::exp2),
@@ -138,8 +173,8 @@ pub(super) static MATH: &[Row] = &[
         |s, g, p| g * s * T::from_f64(LN_2),
         Some(|y, g, _| scale(&mul(g, y)?, LN_2))
     ),
-    row!("expm1", |x, p| x.expm1(), Y, |s, g, p| g * (s + T::ONE), Some(|y, g, _| mul(g, &plus(y, 1.0)?))),
-    row!("log", |x, p| x.log(), X, |s, g, p| g / s, Some(|x, g, _| div(g, x))),
+    row!(lanes "expm1", |x, p| x.expm1(), Y, |s, g, p| g * (s + V::c(1.0)), Some(|y, g, _| mul(g, &plus(y, 1.0)?))),
+    row!(lanes "log", |x, p| x.log(), X, |s, g, p| g / s, Some(|x, g, _| div(g, x))),
     row!(
         "log2",
         |x, p| via(x, f64::log2),
@@ -154,7 +189,7 @@ pub(super) static MATH: &[Row] = &[
         |s, g, p| g / (s * T::from_f64(LN_10)),
         Some(|x, g, _| div(g, &scale(x, LN_10)?))
     ),
-    row!("log1p", |x, p| x.log1p(), X, |s, g, p| g / (s + T::ONE), Some(|x, g, _| div(g, &plus(x, 1.0)?))),
+    row!(lanes "log1p", |x, p| x.log1p(), X, |s, g, p| g / (s + V::c(1.0)), Some(|x, g, _| div(g, &plus(x, 1.0)?))),
     row!("sqrt", |x, p| x.sqrt(), Y, |s, g, p| g / (s + s), Some(|y, g, _| div(g, &scale(y, 2.0)?))),
     // The root of a sum of squares: its gradient at zero is zero, not infinite.
     row!(
@@ -228,7 +263,7 @@ pub(super) static MATH: &[Row] = &[
         |s, g, p| g * via(s, f64::sinh),
         Some(|x, g, _| mul(g, &apply_named("sinh", x)?))
     ),
-    row!("tanh", |x, p| x.tanh(), Y, |s, g, p| g * (T::ONE - s * s), Some(|y, g, _| mul(g, &one_minus_square(y)?))),
+    row!(lanes "tanh", |x, p| x.tanh(), Y, |s, g, p| g * (V::c(1.0) - s * s), Some(|y, g, _| mul(g, &one_minus_square(y)?))),
     row!(
         "asinh",
         |x, p| via(x, f64::asinh),
@@ -251,10 +286,10 @@ pub(super) static MATH: &[Row] = &[
         Some(|x, g, _| div(g, &one_minus_square(x)?))
     ),
     row!(
-        "erf",
+        lanes "erf",
         |x, p| x.erf(),
         X,
-        |s, g, p| g * T::from_f64(FRAC_2_SQRT_PI) * (-(s * s)).exp(),
+        |s, g, p| g * (V::c(FRAC_2_SQRT_PI) * (-(s * s)).exp()),
         Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, FRAC_2_SQRT_PI))
     ),
     row!(

@@ -149,6 +149,18 @@ fn multinomial(p: In, num_samples: i64, replacement: bool, generator: Gen<'_>) -
     run(|| ops::multinomial(&p, num_samples, replacement, handle(generator)))
 }
 
+#[pyfunction]
+#[pyo3(signature = (x, generator=None))]
+fn poisson(x: In, generator: Gen<'_>) -> Out {
+    run(|| ops::poisson(&x, handle(generator)))
+}
+
+#[pyfunction]
+#[pyo3(signature = (count, p, generator=None))]
+fn binomial(count: In, p: In, generator: Gen<'_>) -> Out {
+    run(|| ops::binomial(&count, &p, handle(generator)))
+}
+
 fn filled(x: In, f: impl FnOnce(&In) -> rsnn_ops::Result<()>) -> Out {
     run(|| {
         f(&x)?;
@@ -217,6 +229,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         normal,
         bernoulli,
         multinomial,
+        poisson,
+        binomial,
         bernoulli_,
         uniform_,
         normal_,

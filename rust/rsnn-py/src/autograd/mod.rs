@@ -1,0 +1,223 @@
+//! Autograd for Python: modes, `backward` and `grad`, hooks, nodes, and the native half of `autograd.Function`.
+mod anomaly;
+mod function;
+mod hooks;
+mod node;
+mod saved;
+
+pub use node::grad_fn;
+
+use crate::prelude::*;
+use crate::tensor::PyTensor;
+use node::PyNode;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use rsnn_ops::autograd::{self as ag, Edge, How, Root};
+use rsnn_ops::{Result, Tensor};
+
+#[pyfunction]
+fn is_grad_enabled() -> bool {
+    ag::is_grad_mode()
+}
+#[pyfunction]
+fn set_grad_mode(on: bool) -> bool {
+    ag::set_enabled(on)
+}
+#[pyfunction]
+fn is_inference_mode_enabled() -> bool {
+    ag::is_inference()
+}
+#[pyfunction]
+fn set_inference_mode(on: bool) -> bool {
+    ag::set_inference(on)
+}
+
+/// A place in the graph: of a tensor, or of a `GradientEdge`.
+fn place(obj: &Bound<'_, PyAny>) -> PyResult<Option<Edge>> {
+    if let Ok(t) = obj.cast::<PyTensor>() {
+        let t = t.get().tensor();
+        crate::tensor::remember(t, obj.as_ptr());
+        return Ok(ag::edge_of(t));
+    }
+    let (Ok(node), Ok(nr)) = (obj.getattr("node"), obj.getattr("output_nr")) else {
+        return Err(PyTypeError::new_err(format!("expected Tensor or GradientEdge, got {}", obj.get_type().name()?)));
+    };
+    let node = node.cast::<PyNode>()?.get().node()?;
+    Ok(Some(Edge { node, nr: nr.extract()? }))
+}
+
+fn roots(outputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Root>> {
+    outputs
+        .iter()
+        .enumerate()
+        .map(|(i, o)| match o.cast::<PyTensor>() {
+            Ok(t) => guard(|| Root::of(t.get().tensor(), i)),
+            Err(_) => match place(o)? {
+                Some(edge) => guard(|| Root::at(edge)),
+                None => Err(PyRuntimeError::new_err("a GradientEdge without a node")),
+            },
+        })
+        .collect()
+}
+
+fn seeds(grads: Option<Vec<Bound<'_, PyAny>>>, count: usize) -> PyResult<Vec<Option<Tensor>>> {
+    let seed = |g: Bound<'_, PyAny>| match g.cast::<PyTensor>() {
+        Ok(t) => Ok(Some(t.get().tensor().clone())),
+        Err(_) if g.is_none() => Ok(None),
+        Err(_) => {
+            let got = g.get_type().name()?.to_string();
+            Err(PyTypeError::new_err(format!("gradients can be either Tensors or None, but got {got}")))
+        }
+    };
+    let grads: Vec<_> = grads.unwrap_or_default().into_iter().map(seed).collect::<PyResult<_>>()?;
+    if !grads.is_empty() && grads.len() != count {
+        return Err(PyRuntimeError::new_err(format!("got {count} tensors and {} gradients", grads.len())));
+    }
+    Ok(grads)
+}
+
+/// What reading `.grad` of a tensor that keeps none says.
+pub const NOT_A_LEAF: &std::ffi::CStr = c"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead.";
+
+/// `x.grad = value`, with torch's checks.
+pub fn set_grad(x: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if value.is_none() {
+        x.set_grad(None);
+        return Ok(());
+    }
+    let Ok(g) = value.cast::<PyTensor>() else {
+        let got = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "assigned grad expected to be a Tensor or None but got grad of type {got}"
+        )));
+    };
+    let g = g.get().tensor();
+    crate::tensor::remember(g, value.as_ptr());
+    let refusal = if g.same(x) {
+        "can't assign Variable as its own grad".into()
+    } else if g.dtype() != x.dtype() {
+        format!(
+            "attempting to assign a gradient with dtype '{}' to a tensor with dtype '{}'. The gradient must match the tensor's dtype.",
+            g.dtype().name(),
+            x.dtype().name()
+        )
+    } else if g.device() != x.device() {
+        format!(
+            "attempting to assign a gradient with device type '{}' to a tensor with device type '{}'. Please ensure that the gradient and the tensor are on the same device",
+            g.device(),
+            x.device()
+        )
+    } else if g.shape() != x.shape() {
+        format!(
+            "attempting to assign a gradient of size '{:?}' to a tensor of size '{:?}'. Please ensure that the gradient and the tensor are the same size",
+            g.shape(),
+            x.shape()
+        )
+    } else {
+        x.set_grad(Some(g.clone()));
+        return Ok(());
+    };
+    Err(PyRuntimeError::new_err(refusal))
+}
+
+/// Runs a backward pass with the GIL released; hooks take it while they run.
+fn pass<R: Send>(py: Python<'_>, f: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
+    let result = py.detach(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)));
+    guard(|| result.unwrap_or_else(|_| rsnn_core::bail!(Runtime, "rsnn: internal error in backward")))
+}
+
+/// Accumulates into the leaves, or into `inputs` where given.
+#[pyfunction]
+fn backward(
+    py: Python<'_>,
+    outputs: Vec<Bound<'_, PyAny>>,
+    grads: Option<Vec<Bound<'_, PyAny>>>,
+    keep: bool,
+    create: bool,
+    inputs: Vec<Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let (roots, seeds) = (roots(&outputs)?, seeds(grads, outputs.len())?);
+    let mut wanted = vec![];
+    for x in &inputs {
+        if let Ok(t) = x.cast::<PyTensor>() {
+            hooks::retain(t.get().tensor())?;
+        }
+        wanted.push(place(x)?);
+    }
+    let wanted = (!inputs.is_empty()).then_some(wanted);
+    let how = How { keep, create, accumulate: true };
+    pass(py, || ag::run_edges(&roots, &seeds, wanted.as_deref(), how)).map(drop)
+}
+
+/// Gradients at `inputs`.
+#[pyfunction]
+fn grad(
+    py: Python<'_>,
+    outputs: Vec<Bound<'_, PyAny>>,
+    inputs: Vec<Bound<'_, PyAny>>,
+    grads: Option<Vec<Bound<'_, PyAny>>>,
+    keep: bool,
+    create: bool,
+    allow_unused: bool,
+) -> PyResult<Vec<Option<Ret>>> {
+    let (roots, seeds) = (roots(&outputs)?, seeds(grads, outputs.len())?);
+    let mut wanted = vec![];
+    for x in &inputs {
+        let Some(edge) = place(x)? else {
+            return Err(PyRuntimeError::new_err("One of the differentiated Tensors does not require grad"));
+        };
+        wanted.push(Some(edge));
+    }
+    let how = How { keep, create, accumulate: false };
+    let found = pass(py, || {
+        let found = ag::run_edges(&roots, &seeds, Some(&wanted), how)?;
+        ag::check_used(&found, allow_unused)?;
+        Ok(found)
+    })?;
+    Ok(found.into_iter().map(|g| g.map(Ret)).collect())
+}
+
+/// The number of the backward pass that runs on this thread, -1 without one.
+#[pyfunction]
+fn current_graph_task_id() -> i64 {
+    ag::running_id().map_or(-1, |id| id as i64)
+}
+#[pyfunction]
+fn will_engine_execute_node(node: &PyNode) -> PyResult<bool> {
+    Ok(ag::will_run(&node.node()?))
+}
+#[pyfunction]
+fn watch_engine(on: bool) {
+    ag::watch_plans(on);
+}
+/// Marks a leaf that a function transform made for itself.
+#[pyfunction]
+fn set_transform_level(x: In, level: u64) {
+    ag::set_level(&x, level);
+}
+/// Whether gradients of `outputs` can reach leaves of the user or of the transforms `outer`.
+#[pyfunction]
+fn depends_on_outer(outputs: Vec<In>, outer: Vec<u64>) -> bool {
+    ag::depends_on_outer(&tensors(outputs), &outer)
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyNode>()?;
+    functions!(
+        m,
+        is_grad_enabled,
+        set_grad_mode,
+        is_inference_mode_enabled,
+        set_inference_mode,
+        backward,
+        grad,
+        current_graph_task_id,
+        will_engine_execute_node,
+        watch_engine,
+        set_transform_level,
+        depends_on_outer,
+    );
+    anomaly::register(m)?;
+    function::register(m)?;
+    hooks::register(m)?;
+    saved::register(m)
+}
