@@ -1,24 +1,9 @@
 """torch's recurrent functions over flat lists of weights, and their cells."""
 
 from . import _rsnn as _C
-from .nn.functional.recurrent import recurrent
+from .nn.functional.recurrent import recurrent, recurrent_cell
 
 Tensor = _C.Tensor
-
-
-def _groups(mode, params, has_biases, num_layers, directions):
-    """Cut the flat list into (w_ih, w_hh, b_ih, b_hh, w_hr) for each layer and direction."""
-    cells = num_layers * directions
-    if len(params) % cells:
-        raise RuntimeError(f"{mode}: got {len(params)} weights, expected a multiple of {cells}")
-    size = len(params) // cells
-    least = 4 if has_biases else 2
-    if size not in ((least, least + 1) if mode == "LSTM" else (least,)):
-        raise RuntimeError(f"{mode}: got {size} weights for each layer and direction, expected {least}")
-    for i in range(0, len(params), size):
-        part = list(params[i : i + size])
-        projection = part.pop() if size > least else None
-        yield (*part, *([None, None] if not has_biases else []), projection)
 
 
 def _is_packed(mode, args, kwargs):
@@ -42,16 +27,11 @@ def _run(mode, name, args, kwargs):
     if len(given) < len(names) or len(args) > len(names):
         missing = next((n for n in names if n not in given), names[-1])
         raise TypeError(f'{name}() missing 1 required positional arguments: "{missing}", expected {", ".join(names)}')
-    x, states = given[names[0]], given["hx"]
-    directions = 2 if given["bidirectional"] else 1
-    weights = list(_groups(name, given["params"], given["has_biases"], given["num_layers"], directions))
-    rate = given["dropout"] if given["train"] else 0.0
-    flip = not packed and given["batch_first"]
-    y, finals = recurrent(
-        mode, x.transpose(0, 1) if flip else x, tuple(states) if mode == "LSTM" else (states,), weights, directions, rate,
-        given["batch_sizes"] if packed else None,
-    )  # fmt: skip
-    return (y.transpose(0, 1) if flip else y, *finals)
+    states = tuple(given["hx"]) if mode == "LSTM" else (given["hx"],)
+    options = [given[n] for n in ("has_biases", "num_layers", "dropout", "train", "bidirectional")]
+    batch_sizes = given["batch_sizes"].tolist() if packed else None
+    y, finals = recurrent(mode, given[names[0]], states, list(given["params"]), *options, given.get("batch_first", False), batch_sizes)
+    return (y, *finals)
 
 
 def lstm(*args, **kwargs):
@@ -82,27 +62,21 @@ def rnn_relu(*args, **kwargs):
     return _run("RNN_RELU", "rnn_relu", args, kwargs)
 
 
-def _step(mode, input, states, w_ih, w_hh, b_ih, b_hh):
-    lead = lambda t: t.unsqueeze(0)
-    _, finals = recurrent(mode, lead(input), tuple(lead(s) for s in states), [(w_ih, w_hh, b_ih, b_hh, None)], 1, 0.0)
-    return tuple(s.squeeze(0) for s in finals)
-
-
 def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """Take one LSTM step from hx = (hidden, cell), each (N, H); returns both."""
-    return _step("LSTM", input, hx, w_ih, w_hh, b_ih, b_hh)
+    return recurrent_cell("LSTM", input, tuple(hx), w_ih, w_hh, b_ih, b_hh)
 
 
 def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """Take one GRU step from the hidden state (N, H)."""
-    return _step("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return recurrent_cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)
 
 
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """Take one Elman step with tanh from the hidden state (N, H)."""
-    return _step("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return recurrent_cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)
 
 
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """Take one Elman step with ReLU from the hidden state (N, H)."""
-    return _step("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+    return recurrent_cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)

@@ -16,7 +16,9 @@ native = rsnn._rsnn
 # Why a native name needs no row: another test holds it.
 EXEMPT = {
     "sqrt_zero_slope": "the slope of norm at zero: rows norm",
-    "adam_step sgd_step": "tests/optim",
+    "adam_step sgd_step adadelta_step adagrad_step adamax_step asgd_step nadam_step radam_step rmsprop_step rprop_step": "tests/optim",
+    "lstm lstm_cell gru gru_cell rnn_tanh rnn_tanh_cell rnn_relu rnn_relu_cell": "recurrent layers: tests/nn",
+    "slices_stay": "what makes slices of a Size a Size: test_smoke",
     "arange tensor empty full linspace frombuffer from_numpy randn rand randint randperm normal bernoulli multinomial"
     " poisson binomial bernoulli_ uniform_ normal_ exponential_ geometric_ log_normal_ cauchy_ random_ dropout dropout_mask"
     " default_generator": "creation and random numbers: test_ops.test_random, test_dropout, test_smoke",
@@ -44,7 +46,7 @@ class Recorder:
     """Stands in for the native module in a Python module and writes down what is called."""
 
     def __init__(self, seen):
-        self._seen = seen
+        self._seen, self.twice, self.differentiable, self.second = seen, set(), set(), False
 
     def __getattr__(self, name):
         value = getattr(native, name)
@@ -55,9 +57,23 @@ class Recorder:
             self._seen.add(name)
             if name in ("unary", "unary_", "test", "binary", "binary_"):
                 self._seen.add(args[0])
-            return value(*args, **kwargs)
+            out = value(*args, **kwargs)
+            if follows(args) and follows([out]):
+                named = args[0] if isinstance(args[0], str) else name
+                self.differentiable.add(named)
+                if self.second:
+                    self.twice.add(named)
+            return out
 
         return call
+
+
+def follows(values):
+    """Tell whether a tensor among values and the lists among them takes part in autograd."""
+    for value in values:
+        if isinstance(value, native.Tensor) and value.requires_grad or isinstance(value, (list, tuple)) and follows(value):
+            return True
+    return False
 
 
 def is_native(value):
@@ -76,6 +92,9 @@ def covered():
             seen.add(case.name.partition(":")[0])
             seen.update(case.covers)
             args = [rsnn.from_numpy(a) for a in case.arrays()]
+            for i in case.differentiated():
+                args[i].requires_grad_()
+            recorder.second = case.second and case.check
             try:
                 case.fn(rsnn, *args)
             except Exception:  # test_ops reports it
@@ -83,12 +102,17 @@ def covered():
     finally:
         for module, key, value in users:
             setattr(module, key, value)
-    return seen
+    return seen, recorder
 
 
 @pytest.fixture(scope="module")
-def seen():
+def record():
     return covered()
+
+
+@pytest.fixture(scope="module")
+def seen(record):
+    return record[0]
 
 
 def test_unary(seen):
@@ -105,6 +129,16 @@ def test_native(seen):
     public = {n for n in dir(native) if not n.startswith("_") and inspect.isbuiltin(getattr(native, n))}
     missing = sorted(public - seen - EXEMPTED)
     assert not missing, f"native functions without a row: {missing}"
+
+
+# Why a differentiable function needs no row with second derivatives.
+ONCE = {}
+
+
+def test_second_derivatives(record):
+    missing = sorted(record[1].differentiable - record[1].twice - set(ONCE))
+    assert len(record[1].twice) > 100
+    assert not missing, f"differentiable, but no row checks second derivatives: {missing}"
 
 
 def test_no_stale_exemption():

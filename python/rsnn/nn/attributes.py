@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import rsnn
 from rsnn import Tensor
@@ -80,7 +81,7 @@ class AttributesMixin:
         """Do what `add_module` does."""
         self.add_module(name, module)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name) -> Any:
         # Written out: this runs for every parameter and submodule a forward touches.
         state = self.__dict__
         if "_parameters" in state:

@@ -35,7 +35,7 @@ def call_with_hooks(module, args, kwargs):
 class _Call:
     """One call: arguments and result as the hooks left them so far."""
 
-    __slots__ = ("args", "called", "in_forward", "kwargs", "module", "result")
+    __slots__ = ("args", "called", "full", "in_forward", "kwargs", "module", "non_full", "pre", "result")
 
     def __init__(self, module, args, kwargs) -> None:
         self.module = module
@@ -44,18 +44,19 @@ class _Call:
         self.result = None
         self.in_forward = False
         self.called: set[int] = set()
+        # Those there before the first hook runs; reading them raises where `__init__` was not called.
+        self.full, self.non_full, self.pre = [], [], []
+        if module._backward_hooks or _global_backward_hooks:
+            self.full, self.non_full = module._get_backward_hooks()
+        if module._backward_pre_hooks or _global_backward_pre_hooks:
+            self.pre = module._get_backward_pre_hooks()
 
     def run(self):
         module = self.module
-        full, non_full, pre = [], [], []
-        if module._backward_pre_hooks or _global_backward_pre_hooks:
-            pre = module._get_backward_pre_hooks()
-        if module._backward_hooks or _global_backward_hooks:
-            full, non_full = module._get_backward_hooks()
         self.run_pre_hooks()
         backward_hook = None
-        if full or pre:
-            backward_hook = BackwardHook(module, full, pre)
+        if self.full or self.pre:
+            backward_hook = BackwardHook(module, self.full, self.pre)
             self.args = backward_hook.setup_input_hook(self.args)
         self.run_forward()
         self.run_forward_hooks()
@@ -67,8 +68,8 @@ class _Call:
                     stacklevel=4,
                 )
             self.result = backward_hook.setup_output_hook(self.result)
-        if non_full:
-            self.attach(non_full)
+        if self.non_full:
+            self.attach(self.non_full)
         return self.result
 
     def run_forward(self) -> None:

@@ -6,14 +6,16 @@ reads and changes is known only by running it in its turn.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
 import rsnn
 from rsnn import Tensor
+from rsnn.utils.hooks import RemovableHandle
 
-from .hooks import RemovableHandle, _register, _WrappedHook
+from .hooks import _register, _WrappedHook
 from .parameter import Parameter, is_lazy
 from .state import _EXTRA_STATE_KEY_SUFFIX, own_state
 
@@ -114,12 +116,18 @@ class LoadMixin:
         elif strict and extra_key in state_dict:
             unexpected_keys.append(extra_key)
         if strict:
-            start = len(prefix)
-            for key in state_dict:
-                if key.startswith(prefix) and key != extra_key:
-                    name, dot, _ = key[start:].partition(".")
-                    if name not in (self._modules if dot else tensors):
-                        unexpected_keys.append(key)
+            own, states = _split(state_dict, prefix)
+            if load is not None:
+                load.states = states
+            own.discard(_EXTRA_STATE_KEY_SUFFIX)
+            # Looked at one by one, for their order, only when some are wrong.
+            if not (own <= tensors.keys() and states.keys() <= self._modules.keys()):
+                start = len(prefix)
+                for key in state_dict:
+                    if key.startswith(prefix) and key != extra_key:
+                        name, dot, _ = key[start:].partition(".")
+                        if name not in (self._modules if dot else tensors):
+                            unexpected_keys.append(key)
 
 
 class _Metadata(dict):
@@ -141,6 +149,8 @@ class _Load:
         # For `assign`: by the id of a parameter, the parameter and what took its place.
         self.assigned: dict = {}
         self.steps: list = []
+        # The parts of the state of the module at hand, by child.
+        self.states: dict | None = None
         self.planning = True
         self.fails = False
 
@@ -150,17 +160,16 @@ class _Load:
             self.steps.append((_load_now, (self, module, state, prefix)))
             return
         missing, unexpected, errors = [], [], []
+        self.states = None
         self.load_one(module, state, prefix, missing, unexpected, errors)
         if missing or unexpected or errors:
             self.steps.append((_report, (self, missing, unexpected, errors)))
-        self.each_child(self.plan, module, state, prefix)
+        states = _split(state, prefix)[1] if self.states is None else self.states
+        self.each_child(self.plan, module, states, prefix)
         if module._load_state_dict_post_hooks:
             self.steps.append((_run_post_hooks, (self, module)))
 
-    def each_child(self, action, module, state, prefix) -> None:
-        if not module._modules:
-            return
-        states = _split(state, prefix)
+    def each_child(self, action, module, states, prefix) -> None:
         for name, child in module._modules.items():
             if child is not None:
                 action(child, states.get(name, {}), prefix + name + ".")
@@ -180,9 +189,16 @@ class _Load:
         # A subclass or a hook may forgive a missing or unexpected name, but not an error.
         decided = self.strict and all(action in (_report, _put, _put_extra) for action, _ in self.steps)
         self.fails = any(errors or (decided and (missing or unexpected)) for _, missing, unexpected, errors in reports)
-        for action, args in self.steps:
-            if not (self.fails and action in (_put, _put_extra)):
-                action(*args)
+        for action, steps in itertools.groupby(self.steps, lambda step: step[0]):
+            if action is _put:
+                if not self.fails:
+                    # One switch for all: a switch costs as much as a copy.
+                    with rsnn.no_grad():
+                        for _, args in steps:
+                            _put(*args)
+            elif not (self.fails and action is _put_extra):
+                for _, args in steps:
+                    action(*args)
 
 
 def _is_plain(module) -> bool:
@@ -193,37 +209,45 @@ def _is_plain(module) -> bool:
     return all(getattr(hook, "__module__", "").startswith("rsnn.") for hook in hooks)
 
 
-def _split(state, prefix) -> dict:
-    """Return the part of `state` that belongs to each child, by the child's name."""
-    states: dict = {}
+def _split(state, prefix) -> tuple[set, dict]:
+    """Return the names right under `prefix`, and the part of `state` that belongs to each child by the child's name."""
+    own, states = set(), {}
     start = len(prefix)
+    child_prefix, child_state = "", None
     for key, value in state.items():
-        end = key.find(".", start)
-        if end >= 0 and key.startswith(prefix):
-            states.setdefault(key[start:end], {})[key] = value
-    return states
+        # Most keys belong to the same child as the one before.
+        if child_state is not None and key.startswith(child_prefix):
+            child_state[key] = value
+        elif key.startswith(prefix):
+            end = key.find(".", start)
+            if end < 0:
+                own.add(key[start:])
+            else:
+                child_prefix = key[: end + 1]
+                child_state = states.setdefault(key[start:end], {})
+                child_state[key] = value
+    return own, states
 
 
 # What a plan consists of.
 
 
 def _do(load, action, args) -> None:
-    if load is None:
-        action(*args)
-    elif load.planning:
+    """Note an action in a plan, or do it at once; a load that is bound to fail does nothing."""
+    if load is not None and load.planning:
         load.steps.append((action, args))
-    elif not load.fails:
-        action(*args)
+    elif load is None or not load.fails:
+        with rsnn.set_grad_enabled(rsnn.is_grad_enabled() and action is not _put):
+            action(*args)
 
 
 def _put(module, name, key, tensor, value, assigned, errors) -> None:
-    """Copy `value` into `tensor`, or with the dict `assigned` put it in its place."""
+    """Copy `value` into `tensor`, or with the dict `assigned` put it in its place; nothing is recorded around it."""
     try:
-        with rsnn.no_grad():
-            if assigned is None:
-                tensor.copy_(value)
-            else:
-                setattr(module, name, _successor(tensor, value, assigned))
+        if assigned is None:
+            tensor.copy_(value)
+        else:
+            setattr(module, name, _successor(tensor, value, assigned))
     except Exception as error:
         errors.append(
             f'While copying the parameter named "{key}", whose dimensions in the model are {tensor.size()} and '
@@ -244,7 +268,8 @@ def _report(load, missing, unexpected, errors) -> None:
 def _load_now(load, module, state, prefix) -> None:
     """Load `module` and what is below it in one go."""
     load.load_one(module, state, prefix, load.missing, load.unexpected, load.errors)
-    load.each_child(lambda *child: _load_now(load, *child), module, state, prefix)
+    # Split anew: code of the subclass may have changed the state after the base class read it.
+    load.each_child(lambda *child: _load_now(load, *child), module, _split(state, prefix)[1], prefix)
     _run_post_hooks(load, module)
 
 

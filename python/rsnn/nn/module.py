@@ -7,6 +7,8 @@ convert.py.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 from .attributes import AttributesMixin
 from .call import call_with_hooks
@@ -76,7 +78,7 @@ class Module(AttributesMixin, TraversalMixin, HooksMixin, StateMixin, LoadMixin,
     call_super_init = False
     # Code for torch asks whether a module was compiled; none is.
     _compiled_call_impl = None
-    forward = _forward_unimplemented
+    forward: Callable[..., Any] = _forward_unimplemented
 
     def __init__(self, *args, **kwargs) -> None:
         if self.call_super_init is False:
@@ -101,33 +103,31 @@ class Module(AttributesMixin, TraversalMixin, HooksMixin, StateMixin, LoadMixin,
         if ("_call_impl" in cls.__dict__ or "_wrapped_call_impl" in cls.__dict__) and "__call__" not in cls.__dict__:
             cls.__call__ = lambda self, *args, **kwargs: self._wrapped_call_impl(*args, **kwargs)
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args, **kwargs) -> Any:
         state = self.__dict__
         try:
-            hooked = (
+            if not (
                 state["_forward_hooks"]
                 or state["_forward_pre_hooks"]
                 or state["_backward_hooks"]
                 or state["_backward_pre_hooks"]
-            )
-        except KeyError:
-            # The right AttributeError when `__init__` was not called.
-            hooked = self._backward_hooks or self._backward_pre_hooks or self._forward_hooks or self._forward_pre_hooks
-        if (
-            hooked
-            or _global_forward_hooks
-            or _global_forward_pre_hooks
-            or _global_backward_hooks
-            or _global_backward_pre_hooks
-        ):
-            return call_with_hooks(self, args, kwargs)
-        try:
-            return self.forward(*args, **kwargs)
+                or _global_forward_hooks
+                or _global_forward_pre_hooks
+                or _global_backward_hooks
+                or _global_backward_pre_hooks
+            ):
+                # To pass on no keywords would cost a dict.
+                if kwargs:
+                    return self.forward(*args, **kwargs)
+                return self.forward(*args)
         except Exception as error:
-            add_path(error, self)
-            raise
+            # Without its state (`__init__` was not called) the long way raises the right error.
+            if "_forward_hooks" in state:
+                add_path(error, self)
+                raise
+        return call_with_hooks(self, args, kwargs)
 
-    def _call_impl(self, *args, **kwargs):
+    def _call_impl(self, *args, **kwargs) -> Any:
         return Module.__call__(self, *args, **kwargs)
 
     def _wrapped_call_impl(self, *args, **kwargs):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 
-from .hooks import RemovableHandle, _register
+from rsnn.utils.hooks import RemovableHandle
+
+from .hooks import _register
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 

@@ -248,7 +248,7 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: PyDType, copy: bool, offset: usi
         )));
     }
     let start = view.buf_ptr() as usize + offset;
-    if copy || start % size != 0 {
+    if copy || !start.is_multiple_of(size) {
         let t = guard(|| Tensor::empty(&[n], dtype.0, Device::Cpu))?;
         // SAFETY: `n * size` bytes are there on both sides.
         unsafe { std::ptr::copy_nonoverlapping(start as *const u8, t.ptr::<u8>(), n * size) };

@@ -220,7 +220,7 @@ fn reinterpret(x: In, shape: Vec<i64>, dtype: PyDType) -> Out {
         let start = x.layout().offset * x.dtype().size();
         let fits = rsnn_core::checked_numel(&shape)? * dtype.0.size() == x.numel() * x.dtype().size();
         rsnn_core::ensure!(
-            fits && start % dtype.0.size() == 0,
+            fits && start.is_multiple_of(dtype.0.size()),
             Runtime,
             "view: the bytes of {:?} {} do not make {shape:?} {}",
             x.shape(),

@@ -53,7 +53,7 @@ fn fill<'py>(
 unsafe extern "C" fn item(slf: *mut ffi::PyObject, key: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: called by the interpreter with the GIL held, `slf` is an instance of a subclass of tuple.
     unsafe {
-        let Some(plain) = (*(*(&raw mut ffi::PyTuple_Type)).tp_as_mapping).mp_subscript else {
+        let Some(plain) = (*ffi::PyTuple_Type.tp_as_mapping).mp_subscript else {
             return std::ptr::null_mut();
         };
         let got = plain(slf, key);

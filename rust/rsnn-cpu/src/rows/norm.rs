@@ -1,9 +1,10 @@
 //! Layer norm and RMS norm over rows, forward and backward. Statistics are two-pass with the rounding of the mean
 //! carried along, so a large offset costs no accuracy, not even in backward where only the rounded mean is kept.
-use super::{GRAIN, Parts, flush, par_rows, row, store, sums};
+use super::columns::{COLUMNS_AT_ONCE, ROWS_AT_ONCE, SHORT, get, put, sums_of};
+use super::{GRAIN, Parts, flush, par_rows, store, sums};
 use crate::pool;
-use crate::simd::vectorize;
-use crate::vmath::Real;
+use crate::vmath::{Lanes, Real, Task};
+use std::ops::Range;
 
 /// Rows to normalise and the affine part, one weight and bias per column.
 #[derive(Clone, Copy)]
@@ -63,73 +64,129 @@ pub(crate) fn moments<T: Real>(x: &[T]) -> (T, f64, f64) {
     (mean, d / n, ((q - d * (d / n)) / n).max(0.0))
 }
 
-#[inline(always)]
-fn stat<T: Real>(x: &[T], eps: f64, center: bool) -> Stat<T> {
-    if center {
-        let (mean, low, var) = moments(x);
-        // `max` drops a NaN: take it back from the mean
-        let rstd = if mean.is_nan() { T::NAN } else { T::from_f64(1.0 / (var + eps).sqrt()) };
-        Stat { mean, low: T::from_f64(low), rstd }
-    } else {
-        let q = sums(
-            x,
-            x,
-            (T::ZERO, T::ZERO),
-            #[inline(always)]
-            |v, _| [v * v],
-        )[0];
-        Stat { mean: T::ZERO, low: T::ZERO, rstd: T::from_f64(1.0 / (q / x.len() as f64 + eps).sqrt()) }
+
+/// Runs `group(first row, count is ROWS_AT_ONCE)` over a range of rows: short rows in groups, so that the reductions of
+/// several overlap and the affine part is read once for all; a row's result does not depend on its group.
+macro_rules! in_groups {
+    ($job:ident, $n:ty, $range:expr, $cols:expr, $($more:expr),*) => {{
+        let range = $range;
+        let mut r = range.start;
+        if $cols <= SHORT {
+            while r + ROWS_AT_ONCE <= range.end {
+                $job.group::<$n, ROWS_AT_ONCE, 1>(r, $($more),*);
+                r += ROWS_AT_ONCE;
+            }
+            while r < range.end {
+                $job.group::<$n, 1, 1>(r, $($more),*);
+                r += 1;
+            }
+        } else {
+            while r < range.end {
+                $job.group::<$n, 1, COLUMNS_AT_ONCE>(r, $($more),*);
+                r += 1;
+            }
+        }
+    }};
+}
+
+struct Forward<'a, T> {
+    a: NormArgs<'a, T>,
+    out: Parts<'a, T>,
+    mean: Option<Parts<'a, T>>,
+    rstd: Parts<'a, T>,
+}
+
+struct ForwardRows<'a, T>(&'a Forward<'a, T>, Range<usize>);
+
+impl<T: Real> Task for ForwardRows<'_, T> {
+    type T = T;
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) {
+        let job = self.0;
+        in_groups!(job, V::Narrow, self.1, job.a.cols,);
     }
 }
 
-#[inline(always)]
-fn normalize_row<T: Real>(x: &[T], out: &mut [T], s: Stat<T>, weight: Option<&[T]>, bias: Option<&[T]>) {
-    let xs = out.iter_mut().zip(x);
-    match (weight, bias) {
-        (Some(w), Some(b)) => xs.zip(w).zip(b).for_each(
-            #[inline(always)]
-            |(((o, x), w), b)| *o = ((*x - s.mean) - s.low) * s.rstd * *w + *b,
-        ),
-        (Some(w), None) => xs.zip(w).for_each(
-            #[inline(always)]
-            |((o, x), w)| *o = ((*x - s.mean) - s.low) * s.rstd * *w,
-        ),
-        (None, Some(b)) => xs.zip(b).for_each(
-            #[inline(always)]
-            |((o, x), b)| *o = ((*x - s.mean) - s.low) * s.rstd + *b,
-        ),
-        (None, None) => xs.for_each(
-            #[inline(always)]
-            |(o, x)| *o = ((*x - s.mean) - s.low) * s.rstd,
-        ),
+impl<T: Real> Forward<'_, T> {
+    #[inline(always)]
+    fn group<N: Lanes<T = T>, const R: usize, const U: usize>(&self, first: usize) {
+        let cols = self.a.cols;
+        let x: [&[T]; R] = std::array::from_fn(|r| super::row(self.a.x, first + r, cols));
+        let stats = if self.mean.is_some() {
+            centred_stats::<N, R, U>(x, self.a.eps)
+        } else {
+            let q = sums_of::<N, R, U, 1>(
+                cols,
+                #[inline(always)]
+                |r, j, n, [q]| {
+                    let x = get::<N>(x[r], j, n, T::ZERO);
+                    [x.fma(x, q)]
+                },
+            );
+            q.map(|[q]| Stat { mean: T::ZERO, low: T::ZERO, rstd: rstd(q / cols as f64, self.a.eps) })
+        };
+        for (r, s) in stats.iter().enumerate() {
+            // SAFETY: each statistic is written once.
+            unsafe {
+                self.rstd.put(first + r, s.rstd);
+                if let Some(mean) = &self.mean {
+                    mean.put(first + r, s.mean + s.low);
+                }
+            }
+        }
+        // SAFETY: each row is written once.
+        let out: [&mut [T]; R] =
+            std::array::from_fn(|r| unsafe { self.out.get((first + r) * cols..(first + r + 1) * cols) });
+        for j in (0..cols).step_by(N::WIDTH) {
+            let n = (cols - j).min(N::WIDTH);
+            let w = self.a.weight.map_or(N::c(1.0), |w| get(w, j, n, T::ZERO));
+            let b = self.a.bias.map_or(N::c(0.0), |b| get(b, j, n, T::ZERO));
+            for r in 0..R {
+                let s = stats[r];
+                let d = get::<N>(x[r], j, n, T::ZERO) - N::splat(s.mean);
+                put(d.fma(N::splat(s.rstd), N::splat(-(s.low * s.rstd))).fma(w, b), out[r], j, n);
+            }
+        }
     }
+}
+
+fn rstd<T: Real>(var: f64, eps: f64) -> T {
+    T::from_f64(1.0 / (var + eps).sqrt())
+}
+
+#[inline(always)]
+fn centred_stats<N: Lanes, const R: usize, const U: usize>(x: [&[N::T]; R], eps: f64) -> [Stat<N::T>; R] {
+    let (cols, n) = (x[0].len(), x[0].len() as f64);
+    let first = sums_of::<N, R, U, 1>(
+        cols,
+        #[inline(always)]
+        |r, j, n, [s]| [s + get(x[r], j, n, N::T::ZERO)],
+    );
+    let mean = first.map(|[s]| N::T::from_f64(s / n));
+    let second = sums_of::<N, R, U, 2>(
+        cols,
+        #[inline(always)]
+        |r, j, n, [s, q]| {
+            let d = get::<N>(x[r], j, n, mean[r]) - N::splat(mean[r]);
+            [s + d, d.fma(d, q)]
+        },
+    );
+    std::array::from_fn(|r| {
+        let [d, q] = second[r];
+        let var = (q - d * (d / n)) / n;
+        // not `max`, which drops a NaN
+        let var = if var < 0.0 { 0.0 } else { var };
+        Stat { mean: mean[r], low: N::T::from_f64(d / n), rstd: rstd(var, eps) }
+    })
 }
 
 fn forward<T: Real>(a: NormArgs<T>, out: &mut [T], mean: Option<&mut [T]>, rstd: &mut [T]) {
     let n = a.rows * a.cols;
     assert!(a.x.len() == n && out.len() == n && rstd.len() == a.rows);
     assert!([a.weight, a.bias].into_iter().flatten().all(|w| w.len() == a.cols));
-    let center = mean.is_some();
-    let (out, mean, rstd) = (Parts::new(out), mean.map(Parts::new), Parts::new(rstd));
-    par_rows(a.rows, a.cols, |range| {
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in range {
-                    let x = row(a.x, r, a.cols);
-                    let s = stat(x, a.eps, center);
-                    // SAFETY: each row and each statistic is written once.
-                    unsafe {
-                        normalize_row(x, out.get(r * a.cols..(r + 1) * a.cols), s, a.weight, a.bias);
-                        rstd.put(r, s.rstd);
-                        if let Some(mean) = &mean {
-                            mean.put(r, s.mean + s.low);
-                        }
-                    }
-                }
-            },
-        );
-    });
+    let job = Forward { a, out: Parts::new(out), mean: mean.map(Parts::new), rstd: Parts::new(rstd) };
+    par_rows(a.rows, a.cols, |range| T::vectors(ForwardRows(&job, range)));
 }
 
 /// `out = (x - mean) / sqrt(var + eps) * weight + bias` in each row; saves `mean` and `rstd`, one per row.
@@ -143,58 +200,129 @@ pub fn rms_norm<T: Real>(args: NormArgs<T>, out: &mut [T], rstd: &mut [T]) {
     forward(args, out, None, rstd);
 }
 
-/// Backward of one row: `dx = rstd * (g - mean(g) - xhat * mean(g xhat))`, `g = dy * weight`; adds `dy * xhat` to `dw` and
-/// `dy` to `db` (empty: not wanted).
-#[inline(always)]
-fn backward_row<T: Real>(
-    dy: &[T],
-    x: &[T],
-    w: Option<&[T]>,
-    s: (T, T),
-    center: bool,
-    dx: &mut [T],
-    dw: &mut [T],
-    db: &mut [T],
-) {
-    let (mean, rstd) = s;
-    let n = x.len() as f64;
-    // dx first holds g, so that the sums and the last loop are the same with and without weight
-    let g: &[T] = match w {
-        Some(w) => {
-            for ((o, g), w) in dx.iter_mut().zip(dy).zip(w) {
-                *o = *g * *w;
-            }
-            dx
+/// `dx = rstd * (g - mean(g) - xhat * mean(g xhat))`, `g = dy * weight`; the sums of `dy * xhat` and of `dy` over rows.
+struct Backward<'a, T> {
+    a: NormBackwardArgs<'a, T>,
+    dx: Parts<'a, T>,
+}
+
+/// A chunk of rows, the sums in `T` of some of them (`dw`, then `db`; each may be empty), and those of all in f64.
+struct BackwardRows<'a, T> {
+    job: &'a Backward<'a, T>,
+    range: Range<usize>,
+    dw: &'a mut [T],
+    db: &'a mut [T],
+    total: &'a mut [f64],
+}
+
+/// Rows whose gradients are summed in the type itself.
+const FLUSH: usize = 64;
+
+impl<T: Real> Task for BackwardRows<'_, T> {
+    type T = T;
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) {
+        let (job, dw, db) = (self.job, self.dw, self.db);
+        let (total_w, total_b) = self.total.split_at_mut(dw.len());
+        for start in self.range.clone().step_by(FLUSH) {
+            let end = (start + FLUSH).min(self.range.end);
+            in_groups!(job, V::Narrow, start..end, job.a.cols, dw, db);
+            flush(dw, total_w);
+            flush(db, total_b);
         }
-        None => dy,
-    };
-    let [d, g_sum, dot] = sums(
-        g,
-        x,
-        (T::ZERO, mean),
-        #[inline(always)]
-        |g, x| {
-            let d = x - mean;
-            [d, g, g * d]
-        },
-    );
-    let low = if center { d / n } else { 0.0 };
-    let rstd64 = rstd.to_f64();
-    let c1 = T::from_f64(if center { g_sum / n } else { 0.0 });
-    let c2 = T::from_f64((dot - low * g_sum) * rstd64 / n);
-    let low = T::from_f64(low);
-    if w.is_none() {
-        dx.copy_from_slice(dy);
     }
-    for (o, x) in dx.iter_mut().zip(x) {
-        *o = rstd * ((*o - c1) - ((*x - mean) - low) * rstd * c2);
+}
+
+/// What the gradient of a row is made of: `dx = g rstd + xhat slope + shift`, `xhat = d rstd + low`.
+#[derive(Clone, Copy)]
+struct Coefficients<T> {
+    mean: T,
+    rstd: T,
+    low: T,
+    slope: T,
+    shift: T,
+}
+
+impl<T: Real> Backward<'_, T> {
+    #[inline(always)]
+    fn group<N: Lanes<T = T>, const R: usize, const U: usize>(&self, first: usize, dw: &mut [T], db: &mut [T]) {
+        let (a, cols) = (&self.a, self.a.cols);
+        let x: [&[T]; R] = std::array::from_fn(|r| super::row(a.x, first + r, cols));
+        let dy: [&[T]; R] = std::array::from_fn(|r| super::row(a.dy, first + r, cols));
+        let c = self.coefficients::<N, R, U>(x, dy, first);
+        // SAFETY: each row is written once.
+        let dx: [&mut [T]; R] =
+            std::array::from_fn(|r| unsafe { self.dx.get((first + r) * cols..(first + r + 1) * cols) });
+        for j in (0..cols).step_by(N::WIDTH) {
+            let n = (cols - j).min(N::WIDTH);
+            let w = a.weight.map_or(N::c(1.0), |w| get(w, j, n, T::ZERO));
+            let (mut w_sum, mut b_sum) = (N::c(0.0), N::c(0.0));
+            for r in 0..R {
+                let c = c[r];
+                let g = get::<N>(dy[r], j, n, T::ZERO);
+                let d = get::<N>(x[r], j, n, T::ZERO) - N::splat(c.mean);
+                let xhat = d.fma(N::splat(c.rstd), N::splat(c.low));
+                let rest = xhat.fma(N::splat(c.slope), N::splat(c.shift));
+                put((g * w).fma(N::splat(c.rstd), rest), dx[r], j, n);
+                w_sum = g.fma(xhat, w_sum);
+                b_sum = b_sum + g;
+            }
+            if !dw.is_empty() {
+                put(get::<N>(dw, j, n, T::ZERO) + w_sum, dw, j, n);
+            }
+            if !db.is_empty() {
+                put(get::<N>(db, j, n, T::ZERO) + b_sum, db, j, n);
+            }
+        }
     }
-    for ((a, g), x) in dw.iter_mut().zip(dy).zip(x) {
-        *a += *g * (((*x - mean) - low) * rstd);
+
+    #[inline(always)]
+    fn coefficients<N: Lanes<T = T>, const R: usize, const U: usize>(
+        &self,
+        x: [&[T]; R],
+        dy: [&[T]; R],
+        first: usize,
+    ) -> [Coefficients<T>; R] {
+        let (a, cols) = (&self.a, self.a.cols);
+        let mean: [T; R] = std::array::from_fn(|r| a.mean.map_or(T::ZERO, |m| m[first + r]));
+        let sums = if a.mean.is_some() {
+            sums_of::<N, R, U, 3>(
+                cols,
+                #[inline(always)]
+                |r, j, n, [s, t, q]| {
+                    let (g, d) = (weighted::<N>(dy[r], a.weight, j, n), get::<N>(x[r], j, n, mean[r]) - N::splat(mean[r]));
+                    [s + d, t + g, g.fma(d, q)]
+                },
+            )
+        } else {
+            sums_of::<N, R, U, 1>(
+                cols,
+                #[inline(always)]
+                |r, j, n, [q]| [weighted::<N>(dy[r], a.weight, j, n).fma(get(x[r], j, n, T::ZERO), q)],
+            )
+            .map(|[q]| [0.0, 0.0, q])
+        };
+        std::array::from_fn(|r| {
+            let ([d, g, dot], n, rstd) = (sums[r], cols as f64, a.rstd[first + r].to_f64());
+            let low = d / n;
+            let slope = -(dot - low * g) * rstd / n * rstd;
+            Coefficients {
+                mean: mean[r],
+                rstd: a.rstd[first + r],
+                low: T::from_f64(-low * rstd),
+                slope: T::from_f64(slope),
+                shift: T::from_f64(-g / n * rstd),
+            }
+        })
     }
-    for (a, g) in db.iter_mut().zip(dy) {
-        *a += *g;
-    }
+}
+
+/// `dy * weight`
+#[inline(always)]
+fn weighted<N: Lanes>(dy: &[N::T], weight: Option<&[N::T]>, j: usize, n: usize) -> N {
+    let g = get::<N>(dy, j, n, N::T::ZERO);
+    weight.map_or(g, |w| g * get(w, j, n, N::T::ZERO))
 }
 
 fn backward<T: Real>(a: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut [T]>, dbias: Option<&mut [T]>) {
@@ -205,28 +333,13 @@ fn backward<T: Real>(a: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut 
     let chunks = pool::split(a.rows, (GRAIN / 2 / cols.max(1)).max(16));
     let width = wide + deep;
     let mut partial = vec![0.0f64; chunks * width];
-    let (totals, dx) = (Parts::new(&mut partial), Parts::new(dx));
+    let (totals, job) = (Parts::new(&mut partial), Backward { a, dx: Parts::new(dx) });
     pool::for_each_chunk(chunks, |i| {
-        let range = pool::range(a.rows, chunks, i);
         let mut acc = vec![T::ZERO; width];
+        let (dw, db) = acc.split_at_mut(wide);
         // SAFETY: one part per chunk.
         let total = unsafe { totals.get(i * width..(i + 1) * width) };
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in range.clone() {
-                    let (dy, x) = (row(a.dy, r, cols), row(a.x, r, cols));
-                    // SAFETY: each row is written once.
-                    let dx = unsafe { dx.get(r * cols..(r + 1) * cols) };
-                    let mean = a.mean.map_or(T::ZERO, |m| m[r]);
-                    let (dw, db) = acc.split_at_mut(wide);
-                    backward_row(dy, x, a.weight, (mean, a.rstd[r]), a.mean.is_some(), dx, dw, db);
-                    if r % 64 == 63 || r + 1 == range.end {
-                        flush(&mut acc, total);
-                    }
-                }
-            },
-        );
+        T::vectors(BackwardRows { job: &job, range: pool::range(a.rows, chunks, i), dw, db, total });
     });
     let total = super::add_chunks(partial, width);
     store(dweight, &total[..wide]);

@@ -36,7 +36,7 @@ pub(super) fn vectors_f32<K: Task<T = f32>>(task: K) -> K::Out {
         return unsafe {
             super::wide::with(
                 #[inline(always)]
-                || task.run::<super::wide::Wide>(),
+                || task.run::<super::wide::Wide<4>>(),
             )
         };
     }

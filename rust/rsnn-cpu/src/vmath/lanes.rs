@@ -1,6 +1,6 @@
 //! What the formulas of vector math are written in: one number or a whole vector of them, so that a formula exists once
 //! for the portable loops (`f32`, `f64`) and for the vectors of `wide`.
-use super::Real;
+use super::{Plain, Real, STEP};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// One or more numbers that are computed together. Where numbers are compared the second operand wins on NaN.
@@ -11,6 +11,8 @@ pub trait Lanes:
     type T: Real;
     /// The result of a comparison.
     type Mask: Copy;
+    /// Lanes of one vector, for loops that take several slices together and need no more.
+    type Narrow: Lanes<T = Self::T>;
     /// Numbers per value.
     const WIDTH: usize;
     fn splat(x: Self::T) -> Self;
@@ -31,6 +33,8 @@ pub trait Lanes:
     fn copysign(self, sign: Self) -> Self;
     fn lt(self, other: Self) -> Self::Mask;
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// Sum of the lanes, by halves.
+    fn sum(self) -> Self::T;
 
     fn exp(self) -> Self;
     /// `exp` for arguments up to 80 (meant for `<= 0`), cheaper; 0 below about -87.
@@ -53,6 +57,30 @@ pub trait Lanes:
     /// Derivative of `silu`: `s * (1 + x * (1 - s))`.
     fn silu_grad(self) -> Self;
 
+    /// `load` of the first `n <= WIDTH`, the others `pad`.
+    /// # Safety
+    /// `p` is valid for `n` numbers.
+    #[inline(always)]
+    unsafe fn load_part(p: *const Self::T, n: usize, pad: Self::T) -> Self {
+        let mut part = [pad; STEP];
+        // SAFETY: the caller's pointer, and WIDTH <= STEP.
+        unsafe {
+            std::ptr::copy_nonoverlapping(p, part.as_mut_ptr(), n.min(Self::WIDTH));
+            Self::load(part.as_ptr())
+        }
+    }
+    /// `store` of the first `n <= WIDTH`.
+    /// # Safety
+    /// As for `load_part`.
+    #[inline(always)]
+    unsafe fn store_part(self, p: *mut Self::T, n: usize) {
+        let mut part = [Self::T::ZERO; STEP];
+        // SAFETY: as above.
+        unsafe {
+            self.store(part.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(part.as_ptr(), p, n.min(Self::WIDTH));
+        }
+    }
     /// A constant.
     #[inline(always)]
     fn c(x: f64) -> Self {
@@ -112,6 +140,7 @@ macro_rules! scalar {
     ($t:ident, $fma:expr) => {
         type T = $t;
         type Mask = bool;
+        type Narrow = Plain<$t>;
         const WIDTH: usize = 1;
         #[inline(always)]
         fn splat(x: $t) -> $t {
@@ -159,6 +188,10 @@ macro_rules! scalar {
         #[inline(always)]
         fn select(mask: bool, yes: $t, no: $t) -> $t {
             if mask { yes } else { no }
+        }
+        #[inline(always)]
+        fn sum(self) -> $t {
+            self
         }
     };
 }

@@ -4,6 +4,7 @@
 mod double;
 mod each;
 mod lanes;
+mod plain;
 mod single;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod wide;
 
 pub use each::*;
 pub use lanes::Lanes;
+pub use plain::Plain;
 
 use crate::{pool, simd};
 use std::fmt::Debug;

@@ -1,15 +1,13 @@
-//! Vectors of AVX2 with FMA, four at a time: the latency of a long formula is hidden only where independent ones run beside it.
+//! Vectors of AVX2 with FMA, `K` at a time: the latency of a long formula is hidden only where independent ones run beside it.
 //! Machines with AVX-512 use them too. Values exist only inside `with`, which has the features.
 use super::lanes::{Bits, Lanes, math};
 use std::arch::x86_64::*;
 use std::array::from_fn;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-const VECTORS: usize = 4;
-
-/// 32 numbers.
+/// `8 K` numbers.
 #[derive(Clone, Copy)]
-pub struct Wide([__m256; VECTORS]);
+pub struct Wide<const K: usize>([__m256; K]);
 
 /// Runs `f` compiled for the features of `Wide`.
 /// # Safety
@@ -32,10 +30,10 @@ macro_rules! each {
 
 macro_rules! operator {
     ($($trait:ident $method:ident $f:ident;)*) => { $(
-        impl $trait for Wide {
-            type Output = Wide;
+        impl<const K: usize> $trait for Wide<K> {
+            type Output = Self;
             #[inline(always)]
-            fn $method(self, other: Wide) -> Wide {
+            fn $method(self, other: Self) -> Self {
                 each!(k => $f(self.0[k], other.0[k]))
             }
         }
@@ -48,65 +46,84 @@ operator! {
     Div div _mm256_div_ps;
 }
 
-impl Neg for Wide {
-    type Output = Wide;
+impl<const K: usize> Neg for Wide<K> {
+    type Output = Self;
     #[inline(always)]
-    fn neg(self) -> Wide {
+    fn neg(self) -> Self {
         each!(k => _mm256_xor_ps(self.0[k], _mm256_set1_ps(-0.0)))
     }
 }
 
-impl Lanes for Wide {
+impl<const K: usize> Lanes for Wide<K> {
     type T = f32;
-    type Mask = Wide;
-    const WIDTH: usize = 8 * VECTORS;
+    type Mask = Self;
+    type Narrow = Wide<1>;
+    const WIDTH: usize = 8 * K;
     #[inline(always)]
-    fn splat(x: f32) -> Wide {
+    fn splat(x: f32) -> Self {
         each!(_k => _mm256_set1_ps(x))
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> Wide {
+    unsafe fn load(p: *const f32) -> Self {
         each!(k => _mm256_loadu_ps(p.add(8 * k)))
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
-        for k in 0..VECTORS {
+        for k in 0..K {
             // SAFETY: the caller's pointer is valid for all vectors.
             unsafe { _mm256_storeu_ps(p.add(8 * k), self.0[k]) };
         }
     }
     #[inline(always)]
-    fn fma(self, b: Wide, c: Wide) -> Wide {
+    fn fma(self, b: Self, c: Self) -> Self {
         each!(k => _mm256_fmadd_ps(self.0[k], b.0[k], c.0[k]))
     }
     #[inline(always)]
-    fn max(self, other: Wide) -> Wide {
+    fn max(self, other: Self) -> Self {
         each!(k => _mm256_max_ps(self.0[k], other.0[k]))
     }
     #[inline(always)]
-    fn min(self, other: Wide) -> Wide {
+    fn min(self, other: Self) -> Self {
         each!(k => _mm256_min_ps(self.0[k], other.0[k]))
     }
     #[inline(always)]
-    fn abs(self) -> Wide {
+    fn abs(self) -> Self {
         each!(k => _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0[k]))
     }
     #[inline(always)]
-    fn sqrt(self) -> Wide {
+    fn sqrt(self) -> Self {
         each!(k => _mm256_sqrt_ps(self.0[k]))
     }
     #[inline(always)]
-    fn copysign(self, sign: Wide) -> Wide {
-        let sign = each!(k => _mm256_and_ps(_mm256_set1_ps(-0.0), sign.0[k]));
+    fn copysign(self, sign: Self) -> Self {
+        let sign: Self = each!(k => _mm256_and_ps(_mm256_set1_ps(-0.0), sign.0[k]));
         each!(k => _mm256_or_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0[k]), sign.0[k]))
     }
     #[inline(always)]
-    fn lt(self, other: Wide) -> Wide {
+    fn lt(self, other: Self) -> Self {
         each!(k => _mm256_cmp_ps::<_CMP_LT_OQ>(self.0[k], other.0[k]))
     }
     #[inline(always)]
-    fn select(mask: Wide, yes: Wide, no: Wide) -> Wide {
+    fn select(mask: Self, yes: Self, no: Self) -> Self {
         each!(k => _mm256_blendv_ps(no.0[k], yes.0[k], mask.0[k]))
+    }
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut v = self.0;
+        let mut n = K;
+        while n > 1 {
+            n /= 2;
+            for k in 0..n {
+                // SAFETY: as for every value of this type.
+                v[k] = unsafe { _mm256_add_ps(v[k], v[k + n]) };
+            }
+        }
+        // SAFETY: as above.
+        unsafe {
+            let x = _mm_add_ps(_mm256_castps256_ps128(v[0]), _mm256_extractf128_ps::<1>(v[0]));
+            let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        }
     }
     math!(single);
 }
@@ -118,29 +135,29 @@ macro_rules! integer {
     };
 }
 
-impl Bits for Wide {
+impl<const K: usize> Bits for Wide<K> {
     #[inline(always)]
-    fn shl23(self) -> Wide {
+    fn shl23(self) -> Self {
         integer!(k => _mm256_slli_epi32::<23>(self.0[k]))
     }
     #[inline(always)]
-    fn sra23(self) -> Wide {
+    fn sra23(self) -> Self {
         integer!(k => _mm256_srai_epi32::<23>(self.0[k]))
     }
     #[inline(always)]
-    fn iadd(self, other: Wide) -> Wide {
+    fn iadd(self, other: Self) -> Self {
         integer!(k => _mm256_add_epi32(self.0[k], other.0[k]))
     }
     #[inline(always)]
-    fn isub(self, other: Wide) -> Wide {
+    fn isub(self, other: Self) -> Self {
         integer!(k => _mm256_sub_epi32(self.0[k], other.0[k]))
     }
     #[inline(always)]
-    fn and(self, other: Wide) -> Wide {
+    fn and(self, other: Self) -> Self {
         each!(k => _mm256_and_ps(self.0[k], other.0[k]))
     }
     #[inline(always)]
-    fn int_to_float(self) -> Wide {
+    fn int_to_float(self) -> Self {
         each!(k => _mm256_cvtepi32_ps(_mm256_castps_si256(self.0[k])))
     }
 }

@@ -61,10 +61,10 @@ impl Plan {
         let mut order: Vec<Arc<Node>> = vec![];
         let mut stack: Vec<Arc<Node>> = vec![];
         for root in roots {
-            if !plan.tasks.contains_key(&key(root)) {
-                plan.tasks.insert(key(root), Task::default());
+            plan.tasks.entry(key(root)).or_insert_with(|| {
                 stack.push(root.clone());
-            }
+                Task::default()
+            });
         }
         while let Some(node) = stack.pop() {
             for edge in node.edges.iter().flatten() {

@@ -8,7 +8,7 @@ use crate::{random, reduce};
 #[test]
 fn ctc_kernels_are_their_definition() {
     random::manual_seed(1);
-    let x = random::randn(&[7, 5, 4], DType::F64, None).unwrap();
+    let x = random::randn(&[7, 5, 4], DType::F64, rsnn_core::Device::Cpu, None).unwrap();
     x.set_requires_grad(true).unwrap();
     let targets = Tensor::from_slice(&[1i64, 1, 2, 3, 0, 0, 2, 3, 3, 1, 1, 1, 1, 2, 1], &[5, 3]).unwrap();
     for zero_infinity in [true, false] {

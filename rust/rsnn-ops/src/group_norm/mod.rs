@@ -148,7 +148,7 @@ pub fn group_norm(x: &Tensor, num_groups: usize, w: Option<&Tensor>, b: Option<&
     ensure!(x.ndim() >= 2, Runtime, "Expected at least 2 dimensions for input tensor but received {}", x.ndim());
     ensure!(num_groups > 0, Runtime, "Expected num groups to be greater than 0, got {num_groups}");
     ensure!(
-        x.shape()[1] % num_groups == 0,
+        x.shape()[1].is_multiple_of(num_groups),
         Runtime,
         "Expected number of channels in input to be divisible by num_groups, but got input of shape {:?} and num_groups={num_groups}",
         x.shape()

@@ -24,7 +24,7 @@ impl Op for SolveTriangular {
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let (n, k) = sizes(&call.ins[1]);
-        let count = if n * k == 0 { 0 } else { call.ins[1].numel() / (n * k) };
+        let count = call.ins[1].numel().checked_div(n * k).unwrap_or(0);
         dispatch!(float, call.outs[0].dtype(), self.name(), T => {
             let a = call.input::<T>(0);
             call.output::<T>(0).copy_from_slice(call.input(1));

@@ -105,7 +105,7 @@ fn run<T: GemmScalar + Element>(call: &CpuCall, one: T) -> Result<()> {
     // Rows of x must be evenly spaced; anything else is copied.
     let x = crate::copy::contiguous(x)?;
     let job = Gemm {
-        m: x.numel() / k.max(1),
+        m: out.numel() / w.shape()[0].max(1),
         n: w.shape()[0],
         k,
         a: x.ptr::<T>().cast_const(),

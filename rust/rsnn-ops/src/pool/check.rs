@@ -82,7 +82,7 @@ pub(super) fn sliding(name: &str, rank: usize, lists: [&[i64]; 4], ceil_mode: bo
     ensure!(d.iter().all(|&v| v > 0), Runtime, "dilation should be greater than zero, but got {:?}", &d[skip..]);
     for a in skip..3 {
         ensure!(
-            p[a] <= ((k[a] - 1).saturating_mul(d[a]) + 1) / 2,
+            p[a] <= (k[a] - 1).saturating_mul(d[a]).div_ceil(2),
             Runtime,
             "pad should be at most half of effective kernel size, but got pad={}, kernel_size={} and dilation={}",
             p[a],

@@ -138,7 +138,7 @@ impl Op for Mean {
     fn vjp(&self, _: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec![None]) };
         let op = Mean { transposed: !self.transposed, ..self.clone() };
-        Ok(smallvec![Some(apply(op, &[g.clone()])?)])
+        Ok(smallvec![Some(apply(op, std::slice::from_ref(g))?)])
     }
     fn saves(&self) -> Saves {
         Saves::NONE
@@ -146,7 +146,7 @@ impl Op for Mean {
 }
 
 fn max_of(name: &'static str, windows: Windows, x: &Tensor) -> Result<(Tensor, Tensor)> {
-    let mut out = apply_all(Arc::new(Max { name, windows }), &[x.clone()])?;
+    let mut out = apply_all(Arc::new(Max { name, windows }), std::slice::from_ref(x))?;
     let places = out.swap_remove(1);
     Ok((out.swap_remove(0), places))
 }
@@ -186,7 +186,7 @@ pub fn avg_pool(
     let sliding = Sliding { count_include_pad, ..sliding };
     let input = check::fits(name, x, rank, &sliding)?;
     let windows = Windows::sliding(rank, input, &sliding, divisor_override.map(|d| d as f64));
-    apply(Mean { name, windows: Arc::new(windows), transposed: false }, &[x.clone()])
+    apply(Mean { name, windows: Arc::new(windows), transposed: false }, std::slice::from_ref(x))
 }
 
 /// Mean of `output` windows that cover the input evenly.
@@ -195,7 +195,7 @@ pub fn adaptive_avg_pool(x: &Tensor, output: &[i64]) -> Result<Tensor> {
     let name = ADAPTIVE_AVG[rank - 1];
     let (input, output) = check::adaptive(name, x, rank, output)?;
     let windows = Arc::new(Windows::adaptive(rank, input, output));
-    apply(Mean { name, windows, transposed: false }, &[x.clone()])
+    apply(Mean { name, windows, transposed: false }, std::slice::from_ref(x))
 }
 
 /// Largest element of `output` windows that cover the input evenly, and its index in the flattened plane.

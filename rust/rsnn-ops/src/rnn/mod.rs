@@ -100,7 +100,7 @@ impl Rnn {
         }
         let (x, h0, w_hh) = (ins[0].shape(), ins[1].shape(), ins[w + 1].shape());
         ensure!(
-            ins[w].ndim() == 2 && ins[w].shape()[0] % self.cell.gates() == 0,
+            ins[w].ndim() == 2 && ins[w].shape()[0].is_multiple_of(self.cell.gates()),
             Runtime,
             "{}: expected weight_ih of shape ({} * hidden_size, input_size), got {:?}",
             self.name(),

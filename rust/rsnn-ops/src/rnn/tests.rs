@@ -4,7 +4,7 @@ use crate::{autograd, random};
 use rsnn_core::Device;
 
 fn randn(shape: &[usize]) -> Tensor {
-    let t = random::randn(shape, DType::F64, None).unwrap();
+    let t = random::randn(shape, DType::F64, rsnn_core::Device::Cpu, None).unwrap();
     t.set_requires_grad(true).unwrap();
     t
 }

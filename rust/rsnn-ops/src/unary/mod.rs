@@ -48,6 +48,9 @@ pub enum Ints {
 type Kernel<T> = fn(&[T], &mut [T], Params);
 type Slope<T> = fn(&[T], &[T], &mut [T], Params);
 
+/// `(saved, g)` to the gradient, in differentiable ops.
+pub type Gradient = fn(&Tensor, &Tensor, Params) -> Result<Tensor>;
+
 /// One row of the table.
 pub struct Row {
     pub name: &'static str,
@@ -59,7 +62,7 @@ pub struct Row {
     pub slope32: Slope<f32>,
     pub slope64: Slope<f64>,
     /// The gradient in differentiable ops: `(saved, g)`. `None` where it is zero everywhere.
-    pub grad: Option<fn(&Tensor, &Tensor, Params) -> Result<Tensor>>,
+    pub grad: Option<Gradient>,
 }
 
 /// An op of the table with its parameters.

@@ -128,7 +128,7 @@ pub(super) fn polygamma(n: u32, x: f64) -> f64 {
         return digamma(x);
     }
     let factorial: f64 = (1..=n).map(f64::from).product();
-    let sign = if n % 2 == 0 { -1.0 } else { 1.0 };
+    let sign = if n.is_multiple_of(2) { -1.0 } else { 1.0 };
     if x <= 0.0 && x == x.trunc() {
         return sign * f64::INFINITY;
     }
