@@ -95,7 +95,6 @@ WRONG = {
     "softmax": lambda nn: (nn.Softmax(3), ((2, 2),)),
     "pool": lambda nn: (nn.MaxPool2d(2), ((2, 2),)),
     "bilinear": lambda nn: (nn.Bilinear(2, 3, 4), ((1, 2), (1, 4))),
-    "mse loss": lambda nn: (nn.MSELoss(), ((2, 3), (4, 3))),
     "bce loss": lambda nn: (nn.BCELoss(), ((2, 3), (4, 3))),
     "flatten": lambda nn: (nn.Flatten(5), ((2, 2),)),
     "unflatten": lambda nn: (nn.Unflatten(1, (2, 2)), ((2, 3),)),

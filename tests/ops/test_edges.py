@@ -40,6 +40,7 @@ DIFFERENT = {
     ("cross_entropy", "", 2): "infinite or zero class weights: inf - inf or 0 / 0 by another order",
     ("linear_cross_entropy", "", 4): "as cross_entropy",
     ("multi_margin_loss", "not finite", 2): "as cross_entropy",
+    ("ctc_loss", "not finite", None): "the loss of a NaN is infinite where no path avoids it",
     ("ctc_loss", "huge", None): "-1e30 stands for the logarithm of zero",
     ("batch_norm", "not finite", None): "running statistics of an infinite channel; infinite weights before or after the shift",
     ("group_norm", "not finite", 1): "infinite weights before or after the shift",
@@ -83,6 +84,8 @@ NO_ELEMENTS = {
     "instance_norm": "torch refuses an empty batch with weights",
     "affine_grid": "a batch of no maps is no maps",
     "conv_tbc": "torch convolves no steps",
+    "scaled_dot_product_attention:float row": "torch takes a mask without rows",
+    "AdaptiveLogSoftmaxWithLoss": "refuses a batch without samples",
 }
 
 

@@ -1,6 +1,6 @@
 """Functions without state: what the modules of `rsnn.nn` compute."""
 
-from .activation import *
+from .activation import *  # noqa: I001
 from .attention import (
     _canonical_mask,
     _in_projection,

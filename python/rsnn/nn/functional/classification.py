@@ -239,7 +239,8 @@ def binary_cross_entropy_with_logits(
     log_sigmoid = _C.log_sigmoid(input)
     if pos_weight is not None:
         log_sigmoid = log_sigmoid * ((pos_weight - 1) * target + 1)
-    loss = ((1 - target) * input - log_sigmoid).to(input.dtype)
+    # As torch's in-place product with the target leaves it.
+    loss = ((1 - target) * input - log_sigmoid).to(target.dtype if target.is_floating_point() else input.dtype)
     if weight is not None:
         loss = loss * weight
     return reduced(loss, reduction)

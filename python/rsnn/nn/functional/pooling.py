@@ -256,7 +256,7 @@ def _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, sampl
     if outs:
         out, where = rsnn.cat(outs).view(shape), rsnn.cat(indices).view(shape)
     else:
-        out, where = x.new_zeros(shape), rsnn.zeros(shape, dtype=rsnn.int64, device=x.device)
+        out, where = x.new_zeros(shape) + x.sum(), rsnn.zeros(shape, dtype=rsnn.int64, device=x.device)
     return (out.squeeze(0), where.squeeze(0)) if unbatched else (out, where)
 
 

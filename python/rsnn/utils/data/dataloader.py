@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
-from .worker import ENDED, Fetcher, Job, ProcessPool, ThreadPool, _Failure
+from .worker import Ended, Failure, Fetcher, Job, ProcessPool, ThreadPool
 
 __all__ = ["DataLoader"]
 
@@ -38,6 +39,7 @@ class DataLoader(Generic[T]):
         num_workers: 0 fetches when asked; more fetch ahead, in threads.
         collate_fn: turns a list of items into a batch.
         drop_last: leave out a shorter last batch.
+        pin_memory: accepted; there is nothing to pin.
         timeout: seconds to wait for a worker; 0 waits.
         worker_init_fn: called with the worker's number.
         multiprocessing_context: `"fork"`, `"spawn"`, `"forkserver"` or a context: workers are processes.
@@ -48,6 +50,9 @@ class DataLoader(Generic[T]):
 
     Raises:
         ValueError: arguments that exclude each other.
+        RuntimeError: a worker is gone, or took longer than `timeout`.
+
+    An exception in a worker is raised again with its type and the worker's traceback as its message.
 
     Example:
         >>> for x, y in DataLoader(TensorDataset(images, labels), batch_size=32, shuffle=True):
@@ -110,6 +115,8 @@ class DataLoader(Generic[T]):
         )
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self._pool: Any = None
+        self._promised: int | None = None  # what an iterable dataset gave as its length
+        self._made = True
 
     @property
     def _auto_collation(self) -> bool:
@@ -129,23 +136,32 @@ class DataLoader(Generic[T]):
             self.num_workers,
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _FIXED and self.__dict__.get("_made"):
+            raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
+        super().__setattr__(name, value)
+
     def __iter__(self) -> Iterator[T]:
+        if self._pool is not None and self._pool.dead() is None:
+            return _Ahead(self, 0)
+        self._pool = None
         # Drawn before the sampler draws, as torch does, so that shuffles after one seed agree.
         seed = draw_seed(self.generator)
-        if self.num_workers == 0:
-            return _serial(self._index_sampler, self._job())
-        return _Ahead(self, seed)
+        return _Ahead(self, seed) if self.num_workers else _Serial(self)
 
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
             return len(self._index_sampler)
-        count = len(self.dataset)  # type: ignore[arg-type]
-        if self.batch_size is None:
-            return count
-        return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        count = self._promised = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is not None:
+            count = count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        return count
 
     def check_worker_number_rationality(self) -> None:
         """Do nothing: threads are cheap."""
+
+
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 def _check_workers(num_workers, timeout, prefetch_factor, persistent_workers, context) -> None:
@@ -177,51 +193,81 @@ def _check_iterable(shuffle, sampler, batch_sampler) -> None:
             )
 
 
-def _serial(sampler: Any, job: Job) -> Iterator[Any]:
-    indices, fetcher = iter(sampler), Fetcher(job)
-    for index in indices:
-        try:
-            batch = fetcher.fetch(index)
-        except StopIteration:
-            return
-        yield batch
+class _Batches:
+    """One epoch of a loader."""
+
+    def __init__(self, loader: DataLoader):
+        self.loader, self.indices, self.count = loader, iter(loader._index_sampler), 0
+
+    def __iter__(self) -> _Batches:
+        return self
+
+    def __len__(self) -> int:
+        return len(self.loader._index_sampler)
+
+    def __next__(self) -> Any:
+        batch = self._next()
+        self.count += 1
+        loader = self.loader
+        # An iterable dataset that was asked for its length should keep to it.
+        if loader._promised is not None and self.count > loader._promised:
+            text = (
+                f"Length of IterableDataset {loader.dataset} was reported to be {loader._promised}"
+                f"(when accessing len(dataloader)), but {self.count} samples have been fetched. "
+            )
+            if loader.num_workers > 0:
+                text += "Every worker must share the items out, see get_worker_info()."
+            warnings.warn(text, stacklevel=2)
+        return batch
+
+    def _next(self) -> Any:
+        raise NotImplementedError
+
+
+class _Serial(_Batches):
+    """Fetch when asked, in the main thread."""
+
+    def __init__(self, loader: DataLoader):
+        super().__init__(loader)
+        self.fetcher = Fetcher(loader._job())
+
+    def _next(self) -> Any:
+        return self.fetcher.fetch(next(self.indices))
 
 
 _epochs = itertools.count()
 
 
-class _Ahead:
+class _Ahead(_Batches):
     """Keep workers busy `prefetch_factor` batches ahead, and hand batches out by their ticket."""
 
     def __init__(self, loader: DataLoader, seed: int):
-        self.timeout, self.in_order = loader.timeout, loader.in_order
-        self.indices, self.count = iter(loader._index_sampler), loader.num_workers
+        super().__init__(loader)
+        self.timeout, self.in_order, self.workers = loader.timeout, loader.in_order, loader.num_workers
         pool = loader._pool
         if pool is None:
             pool = _make_pool(loader, seed)
             if loader.persistent_workers:
                 loader._pool = pool
-                weakref.finalize(loader, pool.close)
+            weakref.finalize(loader if loader.persistent_workers else self, pool.close)
         else:
             for tasks in pool.tasks:
-                tasks.put((None, "restart"))
+                tasks.put((None, None))
         self.pool = pool
-        if not loader.persistent_workers:
-            self._finalizer = weakref.finalize(self, pool.close)
         self.epoch = next(_epochs)  # a persistent pool may still give batches of an epoch that was left
-        self.sent = self.given = 0
+        self.sent = self.turn = 0
         self.ended: set[int] = set()
         self.ready: dict[int, Any] = {}
         self.owner: dict[int, int] = {}
-        for _ in range((loader.prefetch_factor or 1) * self.count):
+        for _ in range((loader.prefetch_factor or 1) * self.workers):
             self._send()
 
     def _send(self, worker: int | None = None) -> None:
-        """Give the next indices to the next worker that has not ended."""
-        if len(self.ended) == self.count:
+        """Give the next indices to a worker, or to the next one whose turn it is and that has not ended."""
+        if len(self.ended) == self.workers:
             return
-        if worker is None or worker in self.ended:
-            worker = next(w % self.count for w in itertools.count(self.sent) if w % self.count not in self.ended)
+        while worker is None or worker in self.ended:
+            worker, self.turn = self.turn, (self.turn + 1) % self.workers
         try:
             indices = next(self.indices)
         except StopIteration:
@@ -230,42 +276,37 @@ class _Ahead:
         self.pool.tasks[worker].put(((self.epoch, self.sent), indices))
         self.sent += 1
 
-    def __iter__(self) -> _Ahead:
-        return self
-
-    def __next__(self) -> Any:
+    def _next(self) -> Any:
         while self.owner:
             ticket = next(iter(self.owner)) if self.in_order else next(iter(self.ready), None)
             if ticket is None or ticket not in self.ready:
                 self._receive()
                 continue
             batch, worker = self.ready.pop(ticket), self.owner.pop(ticket)
-            if isinstance(batch, str) and batch is ENDED:
+            if isinstance(batch, Ended):
                 continue
-            if not isinstance(batch, _Failure):
-                self._send(None if self.in_order else worker)
-                return batch
             self._send(None if self.in_order else worker)
-            raise batch.error
+            if isinstance(batch, Failure):
+                batch.reraise()
+            return batch
         raise StopIteration
 
     def _receive(self) -> None:
+        """Wait for one batch of this epoch; look from time to time whether the workers are still there."""
         deadline = time.monotonic() + self.timeout if self.timeout else None
         while True:
             try:
-                (epoch, ticket), worker, batch = self.pool.results.get(timeout=5 if deadline is None else 0.05)
+                (epoch, ticket), worker, batch = self.pool.get(min(5, self.timeout or 5))
             except queue.Empty:
-                if deadline is not None and time.monotonic() > deadline:
+                if deadline is not None and time.monotonic() >= deadline:
                     raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
-                dead = self.pool.dead()
-                if dead:
+                if dead := self.pool.dead():
                     raise RuntimeError(f"DataLoader worker (pid(s) {dead}) exited unexpectedly") from None
                 continue
             if epoch != self.epoch:
                 continue
-            if isinstance(batch, str) and batch == ENDED:
+            if isinstance(batch, Ended) and worker not in self.ended:
                 self.ended.add(worker)
-                batch = ENDED
                 self._send()
             self.ready[ticket] = batch
             return

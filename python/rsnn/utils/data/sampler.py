@@ -65,7 +65,7 @@ class RandomSampler(Sampler[int]):
         self.data_source, self.replacement = data_source, replacement
         self._num_samples, self.generator = num_samples, generator
         if not isinstance(self.num_samples, int) or self.num_samples < 0:
-            raise ValueError(f"num_samples should be a non-negative integer value, but got num_samples={num_samples}")
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
 
     @property
     def num_samples(self) -> int:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import os
+import pickle
 import queue
 import random
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -12,9 +17,9 @@ from typing import Any
 
 import rsnn
 
-from .dataset import IterableDataset
+from .dataset import Dataset, IterableDataset
 
-__all__ = ["Fetcher", "Job", "ProcessPool", "ThreadPool", "WorkerInfo", "get_worker_info"]
+__all__ = ["Ended", "Failure", "Fetcher", "Job", "ProcessPool", "ThreadPool", "WorkerInfo", "get_worker_info"]
 
 
 @dataclass
@@ -52,6 +57,10 @@ class Job:
     num_workers: int
 
 
+class Ended:
+    """An iterable dataset has no more items."""
+
+
 class Fetcher:
     """Fetch what a list of indices asks for."""
 
@@ -79,85 +88,129 @@ class Fetcher:
         return self.job.collate_fn(items)
 
 
-class _Failure:
-    """Carry an exception out of a worker."""
+class Failure:
+    """Carry an exception out of a worker: its type and its traceback as text."""
 
-    def __init__(self, error: BaseException, place: str):
-        self.error = error
-        self.text = f"Caught {type(error).__name__} {place}.\nOriginal {traceback.format_exc()}"
+    def __init__(self, error: BaseException, place: str, keep: bool = False):
+        kind = type(error)
+        # What ends a program ends a worker: it is no error of the main thread's own.
+        self.kind = kind if isinstance(error, Exception) else RuntimeError
+        self.text = f"Caught {kind.__name__} {place}.\nOriginal {traceback.format_exc()}"
+        self.cause = error if keep else None
 
-    def __reduce__(self):
-        return _rebuild_failure, (type(self.error), self.text)
-
-
-def _rebuild_failure(kind: type, text: str) -> _Failure:
-    """Make the exception again in the main process, with the worker's traceback as its message."""
-    failure = _Failure.__new__(_Failure)
-    failure.text = text
-    try:
-        failure.error = kind(KeyErrorText(text)) if issubclass(kind, KeyError) else kind(text)
-    except Exception:  # an exception whose constructor wants other arguments
-        failure.error = RuntimeError(text)
-    return failure
+    def reraise(self) -> None:
+        """Raise an exception of the same type whose message is the worker's traceback."""
+        text: Any = _Lines(self.text) if issubclass(self.kind, KeyError) else self.text
+        try:
+            error = self.kind(text)
+        except Exception:  # a type whose constructor wants other arguments
+            error = RuntimeError(text)
+        raise error from self.cause
 
 
-class KeyErrorText(str):
+class _Lines(str):
     """Keep line breaks when KeyError shows its argument's repr."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
-ENDED = "ended"  # an iterable dataset has no more items
-
-
-def work(number: int, seed: int, job: Job, tasks: Any, results: Any, place: str) -> None:
-    """Run one worker: take `(ticket, indices)`, give `(ticket, worker, batch)`; None stops it."""
+def work(number: int, seed: int, job: Job, tasks: Any, put: Callable, place: str) -> None:
+    """Run one worker: take `(ticket, indices)`, give `(ticket, worker, batch)`; None stops, a ticket of None restarts."""
     _local.info = WorkerInfo(number, job.num_workers, seed, job.dataset)
+    keep = isinstance(tasks, queue.SimpleQueue)
     fetcher: Any = None
     try:
         if job.worker_init_fn is not None:
             job.worker_init_fn(number)
         fetcher = Fetcher(job)
-    except Exception as error:
-        fetcher = _Failure(error, place)
+    except BaseException as error:
+        fetcher = Failure(error, place, keep)
     while (task := tasks.get()) is not None:
         ticket, indices = task
-        if indices == "restart":
-            fetcher = fetcher if isinstance(fetcher, _Failure) else Fetcher(job)
-            continue
         try:
-            batch = fetcher if isinstance(fetcher, _Failure) else fetcher.fetch(indices)
-        except StopIteration:
-            batch = ENDED
-        except Exception as error:
-            batch = _Failure(error, place)
-        results.put((ticket, number, batch))
+            if ticket is None:
+                fetcher = fetcher if isinstance(fetcher, Failure) else Fetcher(job)
+                continue
+            batch = fetcher if isinstance(fetcher, Failure) else fetcher.fetch(indices)
+        except BaseException as error:
+            ends = isinstance(error, StopIteration) and ticket is not None and fetcher.iterator is not None
+            batch = Ended() if ends else Failure(error, place, keep)
+            if ticket is None:
+                fetcher = batch
+                continue
+        put((ticket, number, batch))
 
 
 class ThreadPool:
-    """Workers as threads: no start-up cost, items are shared, Python code runs one thread at a time."""
+    """Workers as threads: no start-up cost, items are shared, Python code runs one thread at a time.
 
-    def __init__(self, job: Job, seed: int, context: Any = None):
+    Each works on a shallow copy of the dataset, so that attributes which a worker sets are its own.
+    """
+
+    def __init__(self, job: Job, seed: int):
         self.results: Any = queue.SimpleQueue()
         self.tasks = [queue.SimpleQueue() for _ in range(job.num_workers)]
+        self.threads = []
         for i, tasks in enumerate(self.tasks):
-            arguments = (i, seed + i, job, tasks, self.results, f"in DataLoader worker thread {i}")
-            threading.Thread(target=work, args=arguments, daemon=True, name=f"DataLoader-{i}").start()
+            mine = copy.copy(job)
+            if isinstance(job.dataset, Dataset):
+                mine.dataset = copy.copy(job.dataset)
+            arguments = (i, seed + i, mine, tasks, self.results.put, f"in DataLoader worker thread {i}")
+            self.threads.append(threading.Thread(target=work, args=arguments, daemon=True, name=f"DataLoader-{i}"))
+            self.threads[-1].start()
+
+    def get(self, timeout: float) -> tuple:
+        return self.results.get(timeout=timeout)
 
     def dead(self) -> str | None:
-        return None
+        """Name workers that are gone, as all are in a forked child."""
+        return ", ".join(t.name for t in self.threads if not t.is_alive()) or None
 
     def close(self) -> None:
         for tasks in self.tasks:
             tasks.put(None)
 
 
-def _process(number: int, seed: int, job: Job, tasks: Any, results: Any) -> None:
+def _seed_numpy(seed: int, number: int) -> None:
+    """Seed numpy's global generator as a worker of torch does, where the dataset has loaded numpy."""
+    if "numpy" in sys.modules:
+        numpy = sys.modules["numpy"].random
+        entropy = [number, seed & 0xFFFFFFFF, seed >> 32, 0]
+        numpy.seed(numpy.SeedSequence(entropy).generate_state(4))
+
+
+class _Tasks:
+    """A worker's queue that ends with its parent: a worker whose parent was killed must not wait for ever."""
+
+    def __init__(self, tasks: Any, parent: int):
+        self.tasks, self.parent = tasks, parent
+
+    def get(self) -> Any:
+        while os.getppid() == self.parent or os.name == "nt":
+            with contextlib.suppress(queue.Empty):
+                return self.tasks.get(timeout=5)
+        return None
+
+
+def _process(number: int, seed: int, job: Job, tasks: Any, results: Any, parent: int) -> None:
+    place = f"in DataLoader worker process {number}"
     random.seed(seed)
     rsnn.manual_seed(seed)
     rsnn.set_num_threads(1)
-    work(number, seed, job, tasks, results, f"in DataLoader worker process {number}")
+    _seed_numpy(seed - number, number)
+
+    def put(result: tuple) -> None:
+        # Pickled here: the queue's own thread would lose a batch that cannot be.
+        try:
+            data = pickle.dumps(result)
+        except Exception as error:
+            data = pickle.dumps((*result[:2], Failure(error, place)))
+        results.put(data)
+
+    with contextlib.suppress(KeyboardInterrupt):  # the main process has it too
+        work(number, seed, job, _Tasks(tasks, parent), put, place)
+    results.cancel_join_thread()  # nobody reads what is left
 
 
 class ProcessPool:
@@ -168,18 +221,30 @@ class ProcessPool:
         self.tasks = [context.Queue() for _ in range(job.num_workers)]
         self.processes = []
         for i, tasks in enumerate(self.tasks):
-            arguments = (i, seed + i, job, tasks, self.results)
+            arguments = (i, seed + i, job, tasks, self.results, os.getpid())
             self.processes.append(context.Process(target=_process, args=arguments, daemon=True))
             self.processes[-1].start()
+            tasks.cancel_join_thread()
+        self.owner = os.getpid()
+
+    def get(self, timeout: float) -> tuple:
+        return pickle.loads(self.results.get(timeout=timeout))
 
     def dead(self) -> str | None:
+        """Name workers that have exited."""
+        if os.getpid() != self.owner:
+            return "all of them, which belong to the parent process"
         gone = [p for p in self.processes if not p.is_alive()]
         return ", ".join(f"{p.pid} (exit code {p.exitcode})" for p in gone) or None
 
     def close(self) -> None:
+        if os.getpid() != self.owner:
+            return
         for tasks in self.tasks:
             tasks.put(None)
         for process in self.processes:
             process.join(timeout=1)
-            if process.is_alive():
-                process.terminate()
+        for stop in ("terminate", "kill"):
+            for process in [p for p in self.processes if p.is_alive()]:
+                getattr(process, stop)()
+                process.join(timeout=1)
