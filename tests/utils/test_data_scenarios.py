@@ -14,7 +14,7 @@ import rsnn
 import rsnn.utils.data
 
 torch = pytest.importorskip("torch", reason="torch is the oracle")
-import torch.utils.data  # noqa: E402
+import torch.utils.data  # noqa: E402, F811
 
 SCENARIOS = {}
 
@@ -152,7 +152,7 @@ def dicts_and_nests(lib, data):
             return 4
 
         def __getitem__(self, i):
-            return {"x": np.full(2, i, np.float32), "pair": (i, "n%d" % i), "deep": {"y": [float(i), True]}}
+            return {"x": np.full(2, i, np.float32), "pair": (i, f"n{i}"), "deep": {"y": [float(i), True]}}
 
     return list(data.DataLoader(Nested(), batch_size=3))
 

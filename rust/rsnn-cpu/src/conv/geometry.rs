@@ -91,7 +91,8 @@ impl Geometry {
                 [k, l, ..] => (l - k, (l - k) * dilation / stride),
                 _ => (1, 1),
             };
-            let start = taps.first().map_or(0, |k| ((first + pad) as isize - (k * dilation) as isize) / stride as isize);
+            let start =
+                taps.first().map_or(0, |k| ((first + pad) as isize - (k * dilation) as isize) / stride as isize);
             Axis {
                 input: self.output[a],
                 output: (self.input[a] - first).div_ceil(stride),
@@ -146,7 +147,12 @@ impl Axis {
 
     /// The window is the input itself.
     fn plain(&self) -> bool {
-        self.taps == 1 && self.stride == 1 && self.pad == 0 && self.input == self.output && self.every == 1 && self.gap == 1
+        self.taps == 1
+            && self.stride == 1
+            && self.pad == 0
+            && self.input == self.output
+            && self.every == 1
+            && self.gap == 1
     }
 }
 

@@ -23,12 +23,7 @@ fn contiguous<T>(ptr: *const T, channels: usize, space: [usize; 3]) -> View<T> {
 
 fn target<T>(y: &mut [T], channels: usize, space: [usize; 3]) -> Target<T> {
     let plane: usize = space.iter().product();
-    Target {
-        ptr: y.as_mut_ptr(),
-        image: channels * plane,
-        channel: plane,
-        strides: [space[1] * space[2], space[2], 1],
-    }
+    Target { ptr: y.as_mut_ptr(), image: channels * plane, channel: plane, strides: [space[1] * space[2], space[2], 1] }
 }
 
 /// `y = w * x + bias`: `w` is `[groups co][ci][kernel]`, `y` is `[images][groups co][output]`.
@@ -63,14 +58,7 @@ pub unsafe fn forward<T: GemmScalar>(
 }
 
 /// Gradient of the input, and the transposed convolution: `x = w^T y + bias`.
-pub fn input_gradient<T: GemmScalar>(
-    g: &Geometry,
-    images: usize,
-    y: &[T],
-    w: &[T],
-    bias: Option<&[T]>,
-    x: &mut [T],
-) {
+pub fn input_gradient<T: GemmScalar>(g: &Geometry, images: usize, y: &[T], w: &[T], bias: Option<&[T]>, x: &mut [T]) {
     let rows = g.ci * g.taps();
     let from = contiguous(y.as_ptr(), g.groups * g.co, g.output);
     for window in g.transposed_windows(g.depthwise()) {
@@ -107,5 +95,7 @@ pub unsafe fn weight_gradient<T: GemmScalar>(g: &Geometry, images: usize, y: &[T
         return w.fill(T::ZERO);
     }
     // SAFETY: the caller's contract; nothing is empty.
-    unsafe { if g.depthwise() { depthwise::weight_gradient(g, images, y, x, w) } else { weight::run(g, images, y, x, w) } }
+    unsafe {
+        if g.depthwise() { depthwise::weight_gradient(g, images, y, x, w) } else { weight::run(g, images, y, x, w) }
+    }
 }

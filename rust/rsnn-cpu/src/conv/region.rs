@@ -171,7 +171,9 @@ impl Frame {
                     let at = n * channels * self.plane() + (i * self.h.rows + j) * self.row;
                     for (p, phase) in self.phases.iter().enumerate() {
                         // SAFETY: row (i, j) of every channel's plane; the source row lies in the input.
-                        unsafe { self.fill_run(src, channels, first(2) + *phase as isize, buf.add(at + p * self.padded)) };
+                        unsafe {
+                            self.fill_run(src, channels, first(2) + *phase as isize, buf.add(at + p * self.padded))
+                        };
                     }
                 }
             }

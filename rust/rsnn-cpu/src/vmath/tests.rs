@@ -91,7 +91,14 @@ fn worst(
     if a.0 > b.0 { a } else { b }
 }
 
-fn check<M: Map1>(name: &str, m: M, want: fn(f64) -> f64, distance: fn(f32, f64) -> f64, bound: f64, keep: fn(f32) -> bool) {
+fn check<M: Map1>(
+    name: &str,
+    m: M,
+    want: fn(f64) -> f64,
+    distance: fn(f32, f64) -> f64,
+    bound: f64,
+    keep: fn(f32) -> bool,
+) {
     let best = worst(&|x, y| map1(m, x, y), want, distance, keep);
     let plain = worst(&|x, y| singly::<f32, _>(One(m, x, y)), want, distance, keep);
     println!("{name:16} {:10.4e} at {:e}; portable {:10.4e} at {:e}", best.0, best.1, plain.0, plain.1);

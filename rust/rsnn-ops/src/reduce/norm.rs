@@ -154,7 +154,8 @@ impl Op for LogSumExp {
 
 /// `log(sum(exp(x)))` over `dims` without overflow.
 pub fn logsumexp(x: &Tensor, dims: &[i64], keepdim: bool) -> Result<Tensor> {
-    let x = if x.dtype().is_float() { x.clone() } else { crate::copy::to_dtype(x, crate::elementwise::default_dtype())? };
+    let x =
+        if x.dtype().is_float() { x.clone() } else { crate::copy::to_dtype(x, crate::elementwise::default_dtype())? };
     let plan = Plan::new("logsumexp", &x, dims, keepdim)?;
     apply(LogSumExp { plan }, &[x])
 }

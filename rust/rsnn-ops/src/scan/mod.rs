@@ -19,8 +19,7 @@ use rsnn_cpu::pool;
 use rsnn_cpu::rows::reduce::{Axis, Sum};
 
 /// Calls `f(state, at)` for every element in order along `len`; each line of elements has a state of its own.
-pub(crate) fn steps<S: Copy + Send + Sync>(axis: Axis, reverse: bool, init: S, f: impl Fn(&mut S, usize) + Sync)
-{
+pub(crate) fn steps<S: Copy + Send + Sync>(axis: Axis, reverse: bool, init: S, f: impl Fn(&mut S, usize) + Sync) {
     let Axis { outer, len, inner } = axis;
     let chunks = pool::split(outer, (1usize << 15) / (len * inner).max(1));
     pool::for_each_chunk(chunks, |c| {

@@ -8,7 +8,11 @@ use rsnn_core::{Result, ensure};
 /// `min(max(x, low), high)` with numbers; a float bound makes integers float32.
 pub fn clamp(x: &Tensor, low: Option<f64>, high: Option<f64>, float: bool) -> Result<Tensor> {
     ensure!(low.is_some() || high.is_some(), Runtime, "torch.clamp: At least one of 'min' or 'max' must not be None");
-    let x = if float && !x.dtype().is_float() { crate::copy::to_dtype(x, crate::elementwise::default_dtype())? } else { x.clone() };
+    let x = if float && !x.dtype().is_float() {
+        crate::copy::to_dtype(x, crate::elementwise::default_dtype())?
+    } else {
+        x.clone()
+    };
     super::unary("clamp", &x, [low.unwrap_or(f64::NEG_INFINITY), high.unwrap_or(f64::INFINITY), 0.0])
 }
 
