@@ -20,10 +20,12 @@ pub unsafe fn with<R>(f: impl FnOnce() -> R) -> R {
 /// One instruction per vector.
 macro_rules! each {
     ($k:ident => $e:expr) => {
-        // SAFETY: values of this type exist only where the machine has AVX2 and FMA.
         Wide(from_fn(
             #[inline(always)]
-            |$k| unsafe { $e },
+            |$k| {
+                // SAFETY: values of this type exist only where the machine has AVX2 and FMA.
+                unsafe { $e }
+            },
         ))
     };
 }
