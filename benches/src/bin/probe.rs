@@ -61,59 +61,38 @@ fma_chain!(f64_neon, f64, 2, "neon");
 
 const STEPS: usize = 4_000_000;
 
+/// Operations a second of a chain with `lanes` lanes.
+fn peak(threads: usize, lanes: usize, chain: impl Fn() + Sync) -> f64 {
+    rate(threads, (STEPS * 10 * lanes * 2) as f64, || &chain)
+}
+
 /// Floating-point operations a second in (float32, float64).
 #[cfg(target_arch = "x86_64")]
 fn peaks(threads: usize) -> (f64, f64) {
-    let flops = |lanes: usize| (STEPS * 10 * lanes * 2) as f64;
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: the feature was detected above.
-        let f32s = rate(threads, flops(16), || {
-            || {
-                black_box(unsafe { f32_avx512(STEPS, black_box(1e-9)) });
-            }
-        });
+        let singles = || _ = black_box(unsafe { f32_avx512(STEPS, black_box(1e-9)) });
         // SAFETY: as above.
-        let f64s = rate(threads, flops(8), || {
-            || {
-                black_box(unsafe { f64_avx512(STEPS, black_box(1e-9)) });
-            }
-        });
-        return (f32s, f64s);
+        let doubles = || _ = black_box(unsafe { f64_avx512(STEPS, black_box(1e-9)) });
+        return (peak(threads, 16, singles), peak(threads, 8, doubles));
     }
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         // SAFETY: the features were detected above.
-        let f32s = rate(threads, flops(8), || {
-            || {
-                black_box(unsafe { f32_avx2(STEPS, black_box(1e-9)) });
-            }
-        });
+        let singles = || _ = black_box(unsafe { f32_avx2(STEPS, black_box(1e-9)) });
         // SAFETY: as above.
-        let f64s = rate(threads, flops(4), || {
-            || {
-                black_box(unsafe { f64_avx2(STEPS, black_box(1e-9)) });
-            }
-        });
-        return (f32s, f64s);
+        let doubles = || _ = black_box(unsafe { f64_avx2(STEPS, black_box(1e-9)) });
+        return (peak(threads, 8, singles), peak(threads, 4, doubles));
     }
     (0.0, 0.0)
 }
 
 #[cfg(target_arch = "aarch64")]
 fn peaks(threads: usize) -> (f64, f64) {
-    let flops = |lanes: usize| (STEPS * 10 * lanes * 2) as f64;
     // SAFETY: NEON belongs to every aarch64 processor.
-    let f32s = rate(threads, flops(4), || {
-        || {
-            black_box(unsafe { f32_neon(STEPS, black_box(1e-9)) });
-        }
-    });
+    let singles = || _ = black_box(unsafe { f32_neon(STEPS, black_box(1e-9)) });
     // SAFETY: as above.
-    let f64s = rate(threads, flops(2), || {
-        || {
-            black_box(unsafe { f64_neon(STEPS, black_box(1e-9)) });
-        }
-    });
-    (f32s, f64s)
+    let doubles = || _ = black_box(unsafe { f64_neon(STEPS, black_box(1e-9)) });
+    (peak(threads, 4, singles), peak(threads, 2, doubles))
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -95,7 +95,7 @@ impl<T: Lanes<T = T> + super::Real> Lanes for Plain<T> {
         while n > 1 {
             n /= 2;
             for i in 0..n {
-                t[i] = t[i] + t[i + n];
+                t[i] += t[i + n];
             }
         }
         t[0]
