@@ -123,7 +123,7 @@ sweep! { ulp:
     sigmoid Sigmoid 2.5 sigmoid_f64, |_| true;
     softplus Softplus 2.0 softplus_f64, |x| x > -87.0 || x.is_nan();
     silu Silu 3.0 |x| x * sigmoid_f64(x), |x| x > -87.0;
-    mish Mish 4.0 mish_f64, |x| x > -87.0;
+    mish Mish 4.5 mish_f64, |x| x > -87.0;
 }
 sweep! { absolute:
     gelu Gelu 1.5e-7 gelu_f64, |_| true;
