@@ -64,7 +64,6 @@ pub(crate) fn moments<T: Real>(x: &[T]) -> (T, f64, f64) {
     (mean, d / n, ((q - d * (d / n)) / n).max(0.0))
 }
 
-
 /// Runs `group(first row, count is ROWS_AT_ONCE)` over a range of rows: short rows in groups, so that the reductions of
 /// several overlap and the affine part is read once for all; a row's result does not depend on its group.
 macro_rules! in_groups {
@@ -291,7 +290,8 @@ impl<T: Real> Backward<'_, T> {
                 cols,
                 #[inline(always)]
                 |r, j, n, [s, t, q]| {
-                    let (g, d) = (weighted::<N>(dy[r], a.weight, j, n), get::<N>(x[r], j, n, mean[r]) - N::splat(mean[r]));
+                    let (g, d) =
+                        (weighted::<N>(dy[r], a.weight, j, n), get::<N>(x[r], j, n, mean[r]) - N::splat(mean[r]));
                     [s + d, t + g, g.fma(d, q)]
                 },
             )
