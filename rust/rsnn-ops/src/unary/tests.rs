@@ -61,7 +61,8 @@ fn gradients_agree() {
             for i in 0..xs.len() {
                 let slope = (right[i] - left[i]) / (2.0 * h);
                 assert!(
-                    (g[i] - slope).abs() < 2e-6 * slope.abs().max(1.0),
+                    (g[i] - slope).abs() < 2e-6 * slope.abs().max(1.0)
+                        || (g[i].is_nan() && left[i].is_nan() && right[i].is_nan()),
                     "{} at {}: {} {slope}",
                     row.name,
                     xs[i],
