@@ -44,7 +44,7 @@ fn gradients_agree() {
         let xs: &[f64] = match row.name {
             "acosh" => &[1.2, 2.5, 7.0],
             "log" | "log2" | "log10" | "sqrt" | "sqrt_zero_slope" | "rsqrt" | "log1p" => &[0.3, 1.7, 9.0],
-            "logit" => &[0.2, 0.5, 0.9],
+            "logit" | "ndtri" | "entr" => &[0.2, 0.5, 0.9],
             "asin" | "acos" | "atanh" | "erfinv" => &[-0.7, 0.1, 0.8],
             _ => &[-5.3, -0.73, 0.31, 1.45, 7.7],
         };
@@ -61,8 +61,7 @@ fn gradients_agree() {
             for i in 0..xs.len() {
                 let slope = (right[i] - left[i]) / (2.0 * h);
                 assert!(
-                    (g[i] - slope).abs() < 2e-6 * slope.abs().max(1.0)
-                        || (g[i].is_nan() && left[i].is_nan() && right[i].is_nan()),
+                    (g[i] - slope).abs() < 2e-6 * slope.abs().max(1.0),
                     "{} at {}: {} {slope}",
                     row.name,
                     xs[i],
