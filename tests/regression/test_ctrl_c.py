@@ -6,8 +6,10 @@ import sys
 import time
 
 CODE = """
+import signal
 import rsnn
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job started in the background inherits that it is ignored
 a = rsnn.ones({size}, {size})
 print("ready", flush=True)
 try:

@@ -505,7 +505,8 @@ def test_a_loader_goes_on_in_a_forked_child():
 @workers
 def test_ctrl_c_ends_the_wait(options):
     program = f"""
-        import time, rsnn.utils.data as data
+        import signal, time, rsnn.utils.data as data
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a job that was started in the background
         class Slow(data.Dataset):
             def __len__(self): return 2
             def __getitem__(self, i): time.sleep(60)
