@@ -85,6 +85,24 @@ def counts():
     return rows, refused
 
 
+ARGUMENTS = """
+## Arguments that are refused
+
+What a present name refuses although torch takes it, with `NotImplementedError` or torch's own error. Everything else that raises
+`NotImplementedError` does so where torch does, or belongs to a method that a subclass has to define.
+
+| call | reason |
+| --- | --- |
+| `device="meta"` | there is no meta device; `nn.utils.skip_init` draws nothing on the CPU either |
+| `layout` other than `strided` | sparse tensors are not supported |
+| `autograd.Function.jvp`, forward mode in `gradcheck` and `gradgradcheck` | forward mode does not exist |
+| `linalg.eig`, `linalg.eigvals` | their results are complex |
+| `save` and `load` with another `pickle_module` | files are read by a restricted unpickler only |
+| `DataParallel` over several devices, `SyncBatchNorm` with a process group | one process, one device |
+| ops without a kernel for `device="gpu"` | the error names op and device; nothing moves silently |
+"""
+
+
 def page():
     """Return the page's text."""
     rows, refused = counts()
@@ -96,7 +114,7 @@ def page():
     for why in sorted(refused, key=str):
         names = ", ".join(f"`{n.removeprefix('torch.')}`" for n in sorted(refused[why]))
         text += f"| {why} ({len(refused[why])}) | {names} |\n"
-    return text
+    return text + ARGUMENTS
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import rsnn
 
-rsnn = pytest.importorskip("rsnn")
 nn, F = rsnn.nn, rsnn.nn.functional
 INF = float("inf")
 

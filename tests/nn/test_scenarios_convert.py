@@ -108,7 +108,7 @@ def unknown_devices(lib, record):
 @scenario
 def signatures(lib, record):
     record.raises(lambda: net(lib).to_empty("cpu"), "takes 1 positional argument but 2 were given")
-    record.raises(lambda: net(lib).to_empty(), "missing 1 required keyword-only argument: 'device'")
+    record.raises(lambda: net(lib).to_empty(), "Module.to_empty() missing 1 required keyword-only argument: 'device'")
     record.raises(lambda: net(lib).type(), "missing 1 required positional argument: 'dst_type'")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from .attributes import AttributesMixin
@@ -175,6 +176,13 @@ class Module(AttributesMixin, TraversalMixin, HooksMixin, StateMixin, LoadMixin,
         else:
             body = "\n  " + "\n  ".join(lines) + "\n"
         return f"{self._get_name()}({body})"
+
+
+# The parts are files, not classes anybody should meet: wrong calls read `Module.to_empty() missing ...`.
+for _part in Module.__bases__:
+    for _member in vars(_part).values():
+        if isinstance(_member, FunctionType):
+            _member.__qualname__ = f"Module.{_member.__name__}"
 
 
 def _addindent(s_, numSpaces):

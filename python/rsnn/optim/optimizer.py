@@ -251,7 +251,7 @@ class Optimizer:
 
     def step(self, closure: Callable | None = None) -> Any:
         """Update the parameters from their gradients."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define step")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own.
@@ -325,10 +325,10 @@ class EachParameter(Optimizer):
     native: Callable[[list, list, list, dict[str, Any]], None] | None = None
 
     def init_state(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define init_state")
 
     def update(self, p: Any, grad: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def state_of(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state[p]

@@ -109,7 +109,7 @@ class LRScheduler:
 
     def get_lr(self) -> list[Any]:
         """Compute the rates of `last_epoch`; called by `step`, use `get_last_lr` to read rates."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define get_lr")
 
     def step(self, epoch: int | None = None) -> None:
         """Advance by one epoch, or go to an epoch."""

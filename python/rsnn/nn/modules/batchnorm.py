@@ -74,7 +74,7 @@ class _NormBase(Module):
                 init.zeros_(self.bias)
 
     def _check_input_dim(self, input):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define _check_input_dim")
 
     def extra_repr(self) -> str:
         return (

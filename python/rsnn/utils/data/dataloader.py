@@ -221,7 +221,7 @@ class _Batches:
         return batch
 
     def _next(self) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define _next")
 
 
 class _Serial(_Batches):

@@ -31,7 +31,7 @@ class Sampler(Generic[T]):
     """Give indices; subclasses define `__iter__`, mostly `__len__`."""
 
     def __iter__(self) -> Iterator[T]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define __iter__")
 
 
 class SequentialSampler(Sampler[int]):
