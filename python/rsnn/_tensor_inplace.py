@@ -24,8 +24,8 @@ _ASSIGNED = {
     _special_math: "copysign hypot xlogy ldexp heaviside mvlgamma gcd lcm nextafter igamma igammac",
     _calculus: "cumsum cumprod",
     _linalg: "addmm addmv addr baddbmm addbmm renorm",
-    _indexing: """tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_put index_reduce masked_fill
-        masked_scatter put""",
+    _indexing: """tril triu scatter scatter_add scatter_reduce index_add index_copy index_fill index_reduce masked_scatter
+        put""",
 }
 
 
@@ -64,6 +64,16 @@ def _assigned(name, f):
     _put(name, g)
 
 
+def _masked_fill(self, mask, value):
+    return _C.masked_fill_(self, mask, value)
+
+
+def _index_put(input, indices, values, accumulate=False):
+    return _C.index_put_(input, list(indices), values, accumulate)
+
+
+_put("masked_fill_", _masked_fill)
+_put("index_put_", _index_put)
 for _name in _NATIVE:
     _native(_name + "_", _name)
 for _name, _row in _ALIASES.items():

@@ -76,15 +76,3 @@ pub fn dropout_keyed(x: &Tensor, p: f64, key: u64) -> Result<Tensor> {
     check(p)?;
     apply(Dropout { p, key }, std::slice::from_ref(x))
 }
-
-/// The multiplier of a dropout: 0 or `1 / (1 - p)`, for masks that are shared between elements (whole channels, say).
-pub fn dropout_mask(
-    shape: &[usize],
-    dtype: DType,
-    device: Device,
-    p: f64,
-    generator: Option<&Handle>,
-) -> Result<Tensor> {
-    check(p)?;
-    crate::device::to(&keyed_mask(shape, dtype, p, draw_key(generator))?, device)
-}

@@ -7,7 +7,7 @@ mod sample;
 mod tests;
 
 pub use counts::{binomial, poisson};
-pub use dropout::{draw_key, dropout, dropout_keyed, dropout_mask};
+pub use dropout::{draw_key, dropout, dropout_keyed};
 pub use fill::{
     bernoulli_, bernoulli_tensor_, cauchy_, exponential_, geometric_, log_normal_, normal_, random_, uniform_,
 };

@@ -1,16 +1,7 @@
 //! Indexing, masks, triangles, embedding.
 use crate::dtype::PyDType;
 use crate::prelude::*;
-use rsnn_ops::{autograd, embedding as emb, index as ops, masked, triangular};
-
-/// Gives `x` the value of an out-of-place op: the in-place twin.
-fn becomes(x: In, f: impl FnOnce(&In) -> rsnn_ops::Result<rsnn_ops::Tensor>) -> Out {
-    run(|| {
-        let value = f(&x)?;
-        autograd::assign(&x, &value)?;
-        Ok(x.0)
-    })
-}
+use rsnn_ops::{embedding as emb, index as ops, masked, triangular};
 
 #[pyfunction]
 fn gather(x: In, dim: i64, index: In) -> Out {
@@ -28,30 +19,14 @@ fn scatter(x: In, dim: i64, index: In, src: In) -> Out {
 }
 
 #[pyfunction]
-fn scatter_(x: In, dim: i64, index: In, src: In) -> Out {
-    becomes(x, |x| scattered(x, dim, &index, &src))
-}
-
-#[pyfunction]
 fn scatter_add(x: In, dim: i64, index: In, src: In) -> Out {
     run(|| ops::scatter_add(&x, dim, &index, &src))
-}
-
-#[pyfunction]
-fn scatter_add_(x: In, dim: i64, index: In, src: In) -> Out {
-    becomes(x, |x| ops::scatter_add(x, dim, &index, &src))
 }
 
 #[pyfunction]
 #[pyo3(signature = (x, dim, index, src, reduce, include_self=true))]
 fn scatter_reduce(x: In, dim: i64, index: In, src: In, reduce: &str, include_self: bool) -> Out {
     run(|| ops::scatter_reduce(&x, dim, &index, &src, reduce, include_self))
-}
-
-#[pyfunction]
-#[pyo3(signature = (x, dim, index, src, reduce, include_self=true))]
-fn scatter_reduce_(x: In, dim: i64, index: In, src: In, reduce: &str, include_self: bool) -> Out {
-    becomes(x, |x| ops::scatter_reduce(x, dim, &index, &src, reduce, include_self))
 }
 
 #[pyfunction]
@@ -66,29 +41,13 @@ fn index_add(x: In, dim: i64, index: In, source: In, alpha: f64) -> Out {
 }
 
 #[pyfunction]
-#[pyo3(signature = (x, dim, index, source, alpha=1.0))]
-fn index_add_(x: In, dim: i64, index: In, source: In, alpha: f64) -> Out {
-    becomes(x, |x| ops::index_add(x, dim, &index, &source, alpha))
-}
-
-#[pyfunction]
 fn index_copy(x: In, dim: i64, index: In, source: In) -> Out {
     run(|| ops::index_copy(&x, dim, &index, &source))
 }
 
 #[pyfunction]
-fn index_copy_(x: In, dim: i64, index: In, source: In) -> Out {
-    becomes(x, |x| ops::index_copy(x, dim, &index, &source))
-}
-
-#[pyfunction]
 fn index_fill(x: In, dim: i64, index: In, value: In) -> Out {
     run(|| ops::index_fill(&x, dim, &index, &value))
-}
-
-#[pyfunction]
-fn index_fill_(x: In, dim: i64, index: In, value: In) -> Out {
-    becomes(x, |x| ops::index_fill(x, dim, &index, &value))
 }
 
 fn slots(indices: Vec<Option<In>>) -> Vec<Option<rsnn_ops::Tensor>> {
@@ -127,12 +86,6 @@ fn put(x: In, index: In, source: In, accumulate: bool) -> Out {
 }
 
 #[pyfunction]
-#[pyo3(signature = (x, index, source, accumulate=false))]
-fn put_(x: In, index: In, source: In, accumulate: bool) -> Out {
-    becomes(x, |x| ops::put(x, &index, &source, accumulate))
-}
-
-#[pyfunction]
 fn masked_fill(x: In, mask: In, value: In) -> Out {
     run(|| masked::masked_fill(&x, &mask, &value))
 }
@@ -156,11 +109,6 @@ fn masked_scatter(x: In, mask: In, source: In) -> Out {
 }
 
 #[pyfunction]
-fn masked_scatter_(x: In, mask: In, source: In) -> Out {
-    becomes(x, |x| masked::masked_scatter(x, &mask, &source))
-}
-
-#[pyfunction]
 fn nonzero(x: In) -> Out {
     run(|| masked::nonzero(&x))
 }
@@ -181,18 +129,6 @@ fn tril(x: In, diagonal: i64) -> Out {
 #[pyo3(signature = (x, diagonal=0))]
 fn triu(x: In, diagonal: i64) -> Out {
     run(|| triangular::triu(&x, diagonal))
-}
-
-#[pyfunction]
-#[pyo3(signature = (x, diagonal=0))]
-fn tril_(x: In, diagonal: i64) -> Out {
-    becomes(x, |x| triangular::tril(x, diagonal))
-}
-
-#[pyfunction]
-#[pyo3(signature = (x, diagonal=0))]
-fn triu_(x: In, diagonal: i64) -> Out {
-    becomes(x, |x| triangular::triu(x, diagonal))
 }
 
 #[pyfunction]
@@ -228,35 +164,25 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         m,
         gather,
         scatter,
-        scatter_,
         scatter_add,
-        scatter_add_,
         scatter_reduce,
-        scatter_reduce_,
         index_select,
         index_add,
-        index_add_,
         index_copy,
-        index_copy_,
         index_fill,
-        index_fill_,
         index,
         index_put,
         index_put_,
         take,
         put,
-        put_,
         masked_fill,
         masked_fill_,
         masked_select,
         masked_scatter,
-        masked_scatter_,
         nonzero,
         nonzero_tuple,
         tril,
         triu,
-        tril_,
-        triu_,
         tril_indices,
         triu_indices,
         embedding,

@@ -210,13 +210,6 @@ fn dropout(x: In, p: f64, generator: Gen<'_>) -> Out {
     run(|| ops::dropout(&x, p, handle(generator)))
 }
 
-/// 0 or `1 / (1 - p)` for masks that elements share.
-#[pyfunction]
-#[pyo3(signature = (shape, p, dtype, device=None, generator=None))]
-fn dropout_mask(shape: Vec<i64>, p: f64, dtype: PyDType, device: Option<&Bound<'_, PyAny>>, generator: Gen<'_>) -> Out {
-    fresh(shape, device, |s, d| ops::dropout_mask(s, dtype.0, d, p, handle(generator)))
-}
-
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Generator>()?;
     functions!(
@@ -240,7 +233,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         geometric_,
         random_,
         dropout,
-        dropout_mask,
     );
     Ok(())
 }
