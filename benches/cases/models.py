@@ -25,8 +25,7 @@ def example(lib, name):
 def demo_step(lib):
     shakespeare = example(lib, "shakespeare")
     model = shakespeare.Transformer(84)
-    options = {"fused": True} if lib.__name__ == "torch" else {}
-    optimizer = lib.optim.AdamW(model.parameters(), lr=1e-3, **options)
+    optimizer = lib.optim.AdamW(model.parameters(), lr=1e-3)
     tokens, targets = (lib.randint(0, 84, (16, 128)) for _ in range(2))
 
     def step():

@@ -1,4 +1,5 @@
-//! Products with few rows: dot products along contiguous K, and a sweep over the rows of an unpacked B.
+//! Products with few rows or few terms: dot products along contiguous K, a sweep over the rows of an unpacked B, and
+//! outer products.
 use super::tile::{Block, Dot, Out, finish};
 use super::vector::Simd;
 use crate::vmath::Real;
@@ -181,6 +182,70 @@ unsafe fn sweep_rows<S: Simd, const R: usize, const P: usize>(
                 }
             }
             c += 1;
+        }
+    }
+}
+
+/// Most terms that `outer` takes.
+pub const OUTER_TERMS: usize = 4;
+
+/// Few products for each of many elements: row by row, what is stored bounds it. Without activation.
+#[inline(always)]
+pub unsafe fn outer<S: Simd>(x: &Block<S::T>) {
+    // SAFETY: the same contract; K is the number of rows of B.
+    unsafe {
+        match x.k {
+            1 => outer_rows::<S, 1>(x),
+            2 => outer_rows::<S, 2>(x),
+            3 => outer_rows::<S, 3>(x),
+            _ => outer_rows::<S, OUTER_TERMS>(x),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn outer_rows<S: Simd, const K: usize>(x: &Block<S::T>) {
+    let (add, biased) = (x.out.add, !x.out.bias.is_null());
+    // SAFETY: rows and columns of the block exist, B's columns lie side by side, the bias has a value per column.
+    unsafe {
+        for i in 0..x.m {
+            let mut a = [S::T::ZERO; K];
+            for p in 0..K {
+                a[p] = *x.a.offset(i as isize * x.a_rs + p as isize * x.a_cs);
+            }
+            let (av, alpha) = (a.map(|a| S::splat(a)), S::splat(x.out.alpha));
+            let c = x.out.c.offset(i as isize * x.out.c_rs);
+            let mut j = 0;
+            while j + S::LANES <= x.n {
+                let mut v = S::splat(S::T::ZERO);
+                for p in 0..K {
+                    v = S::fma(av[p], S::load(x.b.offset(p as isize * x.b_rs).add(j)), v);
+                }
+                v = S::mul(v, alpha);
+                if add {
+                    v = S::add(v, S::load(c.add(j)));
+                }
+                if biased {
+                    v = S::add(v, S::load(x.out.bias.add(j)));
+                }
+                S::store(c.add(j), v);
+                j += S::LANES;
+            }
+            while j < x.n {
+                let mut v = S::T::ZERO;
+                for p in 0..K {
+                    v = S::fma1(a[p], *x.b.offset(p as isize * x.b_rs).add(j), v);
+                }
+                v = v * x.out.alpha;
+                if add {
+                    v += *c.add(j);
+                }
+                if biased {
+                    v += *x.out.bias.add(j);
+                }
+                *c.add(j) = v;
+                j += 1;
+            }
         }
     }
 }

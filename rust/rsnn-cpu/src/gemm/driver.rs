@@ -1,6 +1,6 @@
 //! Chooses the path for a product by its shape, blocks it for the caches and cuts it into tasks.
 //! A task runs the whole K loop of its block of C, so results do not depend on the number of threads.
-use super::dot::SWEEP_ROWS;
+use super::dot::{OUTER_TERMS, SWEEP_ROWS};
 use super::scratch::{Slot, with};
 use super::tile::{Act, Block, Dot, Kernel, Out, Src};
 use crate::pool;
@@ -65,6 +65,12 @@ impl<T: Real> Job<T> {
                 && !row.is_multiple_of(2048)
     }
 
+    /// Few terms and rows that lie side by side: storing C is the work, tiles only delay it.
+    fn is_outer(&self) -> bool {
+        let o = &self.out;
+        self.k <= OUTER_TERMS && self.n >= 32 && self.b.cs == 1 && o.c_cs == 1 && o.bias_rs == 0 && o.act == Act::None
+    }
+
     /// Multiply-adds.
     pub fn work(&self) -> usize {
         self.m.saturating_mul(self.n).saturating_mul(self.k)
@@ -78,11 +84,14 @@ pub unsafe fn run<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
         return;
     }
     let direct_pays = job.direct_pays();
-    let parallel = parallel && !direct_pays && pool::num_threads() > 1;
+    let may_split = parallel && pool::num_threads() > 1;
+    let parallel = may_split && !direct_pays;
     // SAFETY: each path stays inside the shapes.
     unsafe {
         if job.k == 0 {
             no_products(kernel, job);
+        } else if job.is_outer() {
+            outer(kernel, job, may_split);
         } else if job.dots_pay() {
             dots(kernel, &if job.n < job.m { job.swapped() } else { *job }, parallel);
         } else if direct_pays {
@@ -127,6 +136,13 @@ unsafe fn dots<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
         let dot = job.dot(j0, j1);
         // SAFETY: columns j0..j1 of the job; both operands are contiguous along K.
         unsafe { (kernel.dot)(&dot) };
+    });
+}
+
+unsafe fn outer<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
+    for_ranges(job.m, 16, parallel, job.m * job.n * 4, |i0, i1| {
+        // SAFETY: rows i0..i1 of the job, B contiguous along N.
+        unsafe { (kernel.outer)(&job.block(kernel, (i0, i1), (0, job.n))) };
     });
 }
 

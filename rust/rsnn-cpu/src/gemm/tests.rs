@@ -137,7 +137,7 @@ impl<T: Element + FromF64> Case<T> {
     }
 }
 
-const SIZES: [(usize, usize, usize); 34] = [
+const SIZES: [(usize, usize, usize); 37] = [
     (0, 3, 4),
     (3, 0, 4),
     (3, 5, 0),
@@ -145,6 +145,9 @@ const SIZES: [(usize, usize, usize); 34] = [
     (1, 1, 300),
     (1, 70, 9),
     (70, 1, 9),
+    (40, 50, 1),
+    (33, 97, 3),
+    (130, 70, 4),
     (2, 600, 40),
     (3, 1030, 33),
     (4, 129, 257),
@@ -297,6 +300,7 @@ fn gemm_is_bit_equal_for_every_thread_count() {
         (1000, 3, 500),
         (64, 512, 512),
         (700, 40, 300),
+        (600, 1000, 2),
     ] {
         for (la, lb) in [(Layout::Rows, Layout::Cols), (Layout::Rows, Layout::Rows), (Layout::Cols, Layout::Rows)] {
             let mut results = Vec::new();

@@ -101,6 +101,8 @@ pub struct Kernel<T> {
     pub dot: unsafe fn(&Dot<T>),
     /// A block with few rows and B unpacked, for a B that is read once.
     pub sweep: unsafe fn(&Block<T>),
+    /// A block of few terms, B unpacked, no activation.
+    pub outer: unsafe fn(&Block<T>),
     pub finish: unsafe fn(&Out<T>, *mut T, usize, usize, usize),
     /// `dst[p * ldd + i] = src[i * ld + p]` for a block of `lanes x lanes`.
     pub transpose: unsafe fn(*const T, isize, *mut T, usize),
@@ -141,6 +143,11 @@ macro_rules! kernel {
                 unsafe { $crate::gemm::dot::sweep::<$simd>(x) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn outer(x: &t::Block<T>) {
+                // SAFETY: as above.
+                unsafe { $crate::gemm::dot::outer::<$simd>(x) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn finish(out: &t::Out<T>, buf: *mut T, ld: usize, rows: usize, cols: usize) {
                 // SAFETY: as above.
                 unsafe { t::finish::<T>(out, buf, ld, rows, cols) }
@@ -160,7 +167,7 @@ macro_rules! kernel {
                 // SAFETY: as above.
                 unsafe { $crate::gemm::slide::correlate::<$simd>(base, at, products, y, sums) }
             }
-            Kernel { mr: $mr, nr: $nv * <$simd as Simd>::LANES, kc: $kc, lanes: <$simd as Simd>::LANES, block, pack_a, pack_b, dot, sweep, finish, transpose, slide, correlate }
+            Kernel { mr: $mr, nr: $nv * <$simd as Simd>::LANES, kc: $kc, lanes: <$simd as Simd>::LANES, block, pack_a, pack_b, dot, sweep, outer, finish, transpose, slide, correlate }
         };
     };
 }

@@ -98,59 +98,71 @@ impl<R: Rule<S>, T: Real, const S: usize> Task for Piece<'_, R, T, S> {
     type Out = ();
     #[inline(always)]
     fn run<V: Lanes<T = T>>(self) {
+        // One vector at a time: the operands of more would not fit the registers.
+        self.step::<V::Narrow>();
+    }
+}
+
+impl<R: Rule<S>, T: Real, const S: usize> Piece<'_, R, T, S> {
+    #[inline(always)]
+    fn step<V: Lanes<T = T>>(self) {
         let Piece { rule, p, g, s } = self;
         let n = p.len();
         assert!(g.len() == n && s.iter().all(|s| s.is_empty() || s.len() == n));
+        let kept = s.each_ref().map(|s| !s.is_empty());
+        let s = s.map(|s| s.as_mut_ptr());
         // Single numbers go through buffers, where nothing aliases and the compiler makes vectors of them.
         let whole = if V::WIDTH > 1 { n / V::WIDTH * V::WIDTH } else { 0 };
         for at in (0..whole).step_by(V::WIDTH) {
-            // SAFETY: a whole vector from `at` on lies in every slice that is not empty.
+            // SAFETY: a whole vector from `at` on lies in every slice, and in every state that is kept.
             unsafe {
-                let mut e = [V::c(0.0); S];
-                for k in 0..S {
-                    if !s[k].is_empty() {
-                        e[k] = V::load(s[k].as_ptr().add(at));
-                    }
-                }
-                let (new, e) = rule.update(V::load(p.as_ptr().add(at)), V::load(g.as_ptr().add(at)), e);
-                new.store(p.as_mut_ptr().add(at));
-                for k in 0..S {
-                    if !s[k].is_empty() {
-                        e[k].store(s[k].as_mut_ptr().add(at));
-                    }
-                }
-            }
+                update::<V, R, S>(rule, p.as_mut_ptr().add(at), g.as_ptr().add(at), s.map(|s| s.wrapping_add(at)), kept)
+            };
         }
         for at in (whole..n).step_by(STEP) {
             let r = at..(at + STEP).min(n);
             let (mut bp, bg) = (padded(&p[r.clone()], T::ZERO), padded(&g[r.clone()], T::ZERO));
             let mut bs = [[T::ZERO; STEP]; S];
-            for k in 0..S {
-                if !s[k].is_empty() {
-                    bs[k] = padded(&s[k][r.clone()], T::ZERO);
+            // SAFETY: `r` lies in every state that is kept, vectors divide the buffers.
+            unsafe {
+                for k in (0..S).filter(|&k| kept[k]) {
+                    std::ptr::copy_nonoverlapping(s[k].add(at), bs[k].as_mut_ptr(), r.len());
                 }
-            }
-            for i in 0..STEP / V::WIDTH {
-                let j = i * V::WIDTH;
-                // SAFETY: vectors divide the buffers.
-                unsafe {
-                    let mut e = [V::c(0.0); S];
-                    for k in 0..S {
-                        e[k] = V::load(bs[k].as_ptr().add(j));
-                    }
-                    let (new, e) = rule.update(V::load(bp.as_ptr().add(j)), V::load(bg.as_ptr().add(j)), e);
-                    new.store(bp.as_mut_ptr().add(j));
-                    for k in 0..S {
-                        e[k].store(bs[k].as_mut_ptr().add(j));
-                    }
+                for j in (0..STEP).step_by(V::WIDTH) {
+                    let states = bs.each_mut().map(|b| b.as_mut_ptr().add(j));
+                    update::<V, R, S>(rule, bp.as_mut_ptr().add(j), bg.as_ptr().add(j), states, [true; S]);
+                }
+                for k in (0..S).filter(|&k| kept[k]) {
+                    std::ptr::copy_nonoverlapping(bs[k].as_ptr(), s[k].add(at), r.len());
                 }
             }
             p[r.clone()].copy_from_slice(&bp[..r.len()]);
-            for k in 0..S {
-                if !s[k].is_empty() {
-                    s[k][r.clone()].copy_from_slice(&bs[k][..r.len()]);
-                }
-            }
+        }
+    }
+}
+
+/// Steps one vector in place.
+///
+/// # Safety
+/// All pointers are valid for a vector, those in `s` where `kept` says so.
+#[inline(always)]
+unsafe fn update<V: Lanes, R: Rule<S>, const S: usize>(
+    rule: R,
+    p: *mut V::T,
+    g: *const V::T,
+    s: [*mut V::T; S],
+    kept: [bool; S],
+) {
+    // SAFETY: as the caller says.
+    unsafe {
+        let mut state = [V::c(0.0); S];
+        for k in (0..S).filter(|&k| kept[k]) {
+            state[k] = V::load(s[k]);
+        }
+        let (new, state) = rule.update(V::load(p), V::load(g), state);
+        new.store(p);
+        for k in (0..S).filter(|&k| kept[k]) {
+            state[k].store(s[k]);
         }
     }
 }
