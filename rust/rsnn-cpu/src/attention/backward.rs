@@ -1,12 +1,14 @@
 //! The backward pass: one task per (batch, key head) and fixed range of keys; probabilities are recomputed block by block.
 //! A task owns its rows of dk and dv; with several ranges of keys each has its own dq, summed in order afterwards.
 use super::block::{Carve, Drop, KB, Left, Place, QB, pack, panels, product, scores};
-use super::weight::fused;
-use super::{Attention, Scalar, View, ViewMut};
+use super::columns::{self, Columns, load, store};
+use super::{Attention, View, ViewMut};
+use crate::gemm::GemmScalar;
 use crate::gemm::scratch::{Slot, with};
 use crate::gemm::tile::Kernel;
 use crate::pool::{self, SendPtr};
-use crate::{simd, vmath::Real};
+use crate::simd;
+use crate::vmath::{Lanes, Real, Task};
 use std::ops::Range;
 
 /// Tasks worth having; fewer heads than this split their keys.
@@ -33,7 +35,7 @@ struct Grads<T> {
 ///
 /// # Safety
 /// All views and the mask cover the shapes in `a`; results overlap nothing.
-pub unsafe fn backward<T: Scalar>(
+pub unsafe fn backward<T: GemmScalar>(
     a: &Attention<T>,
     (out, lse, d_out): (View<T>, *const T, View<T>),
     dq: ViewMut<T>,
@@ -71,7 +73,7 @@ pub unsafe fn backward<T: Scalar>(
     }
 }
 
-unsafe fn sum_partials<T: Scalar>(a: &Attention<T>, partial: &[T], splits: usize, dq: ViewMut<T>) {
+unsafe fn sum_partials<T: GemmScalar>(a: &Attention<T>, partial: &[T], splits: usize, dq: ViewMut<T>) {
     let rows = a.batch * a.heads * a.q_len;
     let size = rows * a.d;
     let (ptr, strides, heads, q_len, d) = (SendPtr(dq.ptr), dq.strides, a.heads, a.q_len, a.d);
@@ -110,7 +112,7 @@ struct Scratch<T> {
     ds: *mut T,
 }
 
-unsafe fn head_range<T: Scalar>(
+unsafe fn head_range<T: GemmScalar>(
     a: &Attention<T>,
     saved: &Saved<T>,
     grads: &Grads<T>,
@@ -148,13 +150,13 @@ unsafe fn head_range<T: Scalar>(
     }
 }
 
-/// Per query: the log-sum-exp (plus infinity where no key is seen, which makes the probabilities 0) and `sum(d_out * out)`.
+/// Per query: the binary log-sum-exp (plus infinity where no key is seen, which makes the probabilities 0) and `sum(d_out * out)`.
 struct Rows<T> {
     lse: [T; QB],
     delta: [T; QB],
 }
 
-unsafe fn query_block<T: Scalar>(
+unsafe fn query_block<T: GemmScalar>(
     a: &Attention<T>,
     kernel: &Kernel<T>,
     saved: &Saved<T>,
@@ -189,7 +191,7 @@ unsafe fn query_block<T: Scalar>(
             product(kernel, (n, at.width, dv), values, x.dot, (x.ds, QB as isize), T::ONE, false);
             let p = std::slice::from_raw_parts_mut(x.p.cast::<[T; QB]>(), n);
             let ds = std::slice::from_raw_parts_mut(x.ds.cast::<[T; QB]>(), n);
-            score_gradient(p, ds, at.width, &rows, drop.as_ref(), (k0, at.q0 / QB));
+            T::vectors(ScoreGradient { p, ds, width: at.width, rows: &rows, drop, place: (k0, at.q0 / QB) });
             let by_key = |p: *mut T| Left { p: p.cast_const(), rs: QB as isize, cs: 1 };
             let (dk, dv_out) = (grads.dk.at(at.b, kv, k0), grads.dv.at(at.b, kv, k0));
             product(kernel, (n, dv, at.rows), by_key(x.p), x.dob, (dv_out, grads.dv.row()), T::ONE, true);
@@ -201,7 +203,7 @@ unsafe fn query_block<T: Scalar>(
     }
 }
 
-unsafe fn row_values<T: Scalar>(a: &Attention<T>, saved: &Saved<T>, at: &Place) -> Rows<T> {
+unsafe fn row_values<T: GemmScalar>(a: &Attention<T>, saved: &Saved<T>, at: &Place) -> Rows<T> {
     let mut rows = Rows { lse: [T::INFINITY; QB], delta: [T::ZERO; QB] };
     let head = at.b * a.heads + at.h;
     for r in 0..at.rows {
@@ -237,54 +239,59 @@ fn dot<T: Real>(x: &[T], y: &[T]) -> T {
 }
 
 /// From scores `p` and weight gradients `ds` to (dropped) probabilities and score gradients:
-/// `p = exp(s - lse)`, `ds = p * (keep * dp - delta)`, `p = keep * p`.
-fn score_gradient<T: Scalar>(
-    p: &mut [[T; QB]],
-    ds: &mut [[T; QB]],
+/// `p = 2^(s - lse)`, `ds = p * (keep * dp - delta)`, `p = keep * p`.
+struct ScoreGradient<'a, T> {
+    p: &'a mut [[T; QB]],
+    ds: &'a mut [[T; QB]],
     width: usize,
-    rows: &Rows<T>,
-    drop: Option<&Drop<T>>,
+    rows: &'a Rows<T>,
+    drop: Option<Drop<T>>,
+    /// First key, block of queries.
     place: (usize, usize),
-) {
-    simd::vectorize(
-        #[inline(always)]
-        || match (drop, fused()) {
-            (None, true) if width == QB => undropped::<T, true>(p, ds, QB, rows),
-            (None, true) => undropped::<T, true>(p, ds, width, rows),
-            (None, false) => undropped::<T, false>(p, ds, width, rows),
-            (Some(drop), true) => dropped::<T, true>(p, ds, width, rows, drop, place),
-            (Some(drop), false) => dropped::<T, false>(p, ds, width, rows, drop, place),
-        },
-    )
 }
 
-#[inline(always)]
-fn undropped<T: Scalar, const FUSED: bool>(p: &mut [[T; QB]], ds: &mut [[T; QB]], width: usize, rows: &Rows<T>) {
-    for (p, ds) in p.iter_mut().zip(ds) {
-        for j in 0..width {
-            p[j] = (p[j] - rows.lse[j]).weight::<FUSED>();
-            ds[j] = p[j] * (ds[j] - rows.delta[j]);
+impl<T: GemmScalar> Task for ScoreGradient<'_, T> {
+    type T = T;
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) {
+        let Self { p, ds, width, rows, drop, place: (k0, q_block) } = self;
+        let Some(drop) = drop else {
+            for (p, ds) in p.iter_mut().zip(ds) {
+                columns::each::<V>(width, Cells { p, ds, rows, keep: None });
+            }
+            return;
+        };
+        for (i, (p, ds)) in p.chunks_mut(2).zip(ds.chunks_mut(2)).enumerate() {
+            let keep = drop.two_rows(k0 + 2 * i, q_block);
+            for ((p, ds), keep) in p.iter_mut().zip(ds).zip(keep.as_chunks().0) {
+                columns::each::<V>(width, Cells { p, ds, rows, keep: Some(keep) });
+            }
         }
     }
 }
 
-#[inline(always)]
-fn dropped<T: Scalar, const FUSED: bool>(
-    p: &mut [[T; QB]],
-    ds: &mut [[T; QB]],
-    width: usize,
-    rows: &Rows<T>,
-    drop: &Drop<T>,
-    (k0, q_block): (usize, usize),
-) {
-    for (i, (p, ds)) in p.chunks_mut(2).zip(ds.chunks_mut(2)).enumerate() {
-        let keep = drop.two_rows(k0 + 2 * i, q_block);
-        for ((p, ds), keep) in p.iter_mut().zip(ds).zip(keep.chunks_exact(QB)) {
-            for j in 0..width {
-                let weight = (p[j] - rows.lse[j]).weight::<FUSED>();
-                ds[j] = weight * (ds[j] * keep[j] - rows.delta[j]);
-                p[j] = weight * keep[j];
+struct Cells<'a, T> {
+    p: &'a mut [T; QB],
+    ds: &'a mut [T; QB],
+    rows: &'a Rows<T>,
+    keep: Option<&'a [T; QB]>,
+}
+
+impl<T: GemmScalar> Columns<T> for Cells<'_, T> {
+    #[inline(always)]
+    fn at<V: Lanes<T = T>>(&mut self, j: usize) {
+        // SAFETY: the columns exist in every row.
+        unsafe {
+            let p = (load::<V>(self.p, j) - load(&self.rows.lse, j)).exp2_neg();
+            let (mut ds, delta) = (load::<V>(self.ds, j), load::<V>(&self.rows.delta, j));
+            let mut kept = p;
+            if let Some(keep) = self.keep {
+                let keep = load::<V>(keep, j);
+                (ds, kept) = (ds * keep, p * keep);
             }
+            store(kept, self.p, j);
+            store(p * (ds - delta), self.ds, j);
         }
     }
 }

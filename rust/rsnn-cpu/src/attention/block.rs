@@ -1,8 +1,10 @@
 //! What both directions do to one block of transposed scores: the product that makes it, its mask, its dropout.
-use super::{Attention, Mask, Scalar};
+use super::{Attention, Mask};
+use crate::gemm::GemmScalar;
 use crate::gemm::tile::{Act, Block, Kernel, Out, Src};
-use crate::random::philox;
+use crate::random::philox::Keep;
 use crate::simd;
+use std::f64::consts::LOG2_E;
 
 /// Queries and keys per block. 64 queries are half a Philox group: one group serves two rows of keys.
 pub const QB: usize = 64;
@@ -20,7 +22,7 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn new<T: Scalar>(a: &Attention<T>, kernel: &Kernel<T>, b: usize, h: usize, block: usize) -> Self {
+    pub fn new<T: GemmScalar>(a: &Attention<T>, kernel: &Kernel<T>, b: usize, h: usize, block: usize) -> Self {
         let q0 = block * QB;
         let rows = (a.q_len - q0).min(QB);
         Self { b, h, q0, rows, width: rows.next_multiple_of(kernel.lanes) }
@@ -62,7 +64,7 @@ pub struct Left<T> {
 /// `c (m x n) = alpha * a b`, added to `c` where `add`; `b` is `pack`ed.
 /// # Safety
 /// `a` has m x k elements, `b` holds `panels(k, n)`, `c` has m rows of n.
-pub unsafe fn product<T: Scalar>(
+pub unsafe fn product<T: GemmScalar>(
     kernel: &Kernel<T>,
     (m, n, k): (usize, usize, usize),
     a: Left<T>,
@@ -87,10 +89,10 @@ pub unsafe fn pack<T>(kernel: &Kernel<T>, dst: *mut T, p: *const T, (rs, cs): (i
     unsafe { (kernel.pack_b)(dst, Src { p, rs, cs }, k, n) }
 }
 
-/// Scaled and masked scores of `n` keys from `k0`, transposed: `s[key * QB + query]`.
+/// Scaled and masked scores of `n` keys from `k0` as exponents of 2, transposed: `s[key * QB + query]`.
 /// # Safety
 /// `qt` is the packed transpose of the block's queries, `s` holds `n * QB`.
-pub unsafe fn scores<T: Scalar>(
+pub unsafe fn scores<T: GemmScalar>(
     a: &Attention<T>,
     kernel: &Kernel<T>,
     at: &Place,
@@ -102,7 +104,7 @@ pub unsafe fn scores<T: Scalar>(
     let keys = Left { p: a.k.at(at.b, at.h / group, k0), rs: a.k.row(), cs: 1 };
     // SAFETY: n keys from k0 exist; pads of `qt` are zeros.
     unsafe {
-        product(kernel, (n, at.width, a.d), keys, qt, (s, QB as isize), T::from_f64(a.scale), false);
+        product(kernel, (n, at.width, a.d), keys, qt, (s, QB as isize), T::from_f64(a.scale * LOG2_E), false);
         let rows = std::slice::from_raw_parts_mut(s.cast::<[T; QB]>(), n);
         if a.causal && k0 + n > at.q0 + 1 {
             hide_future(rows, at, k0);
@@ -116,7 +118,7 @@ pub unsafe fn scores<T: Scalar>(
             }
             Mask::Float { ptr, strides } => {
                 let base = ptr.wrapping_offset(mask_offset(&strides, at, k0));
-                mask(rows, at, base, (strides[2], strides[3]), |s, m: T| s + m);
+                mask(rows, at, base, (strides[2], strides[3]), |s, m: T| s + m * T::from_f64(LOG2_E));
             }
         }
     }
@@ -127,7 +129,7 @@ fn mask_offset(strides: &[isize; 4], at: &Place, k0: usize) -> isize {
 }
 
 /// Key `k0 + r` is hidden from queries before it.
-fn hide_future<T: Scalar>(rows: &mut [[T; QB]], at: &Place, k0: usize) {
+fn hide_future<T: GemmScalar>(rows: &mut [[T; QB]], at: &Place, k0: usize) {
     for (r, row) in rows.iter_mut().enumerate() {
         let first = (k0 + r).saturating_sub(at.q0).min(at.width);
         row[..first].fill(-T::INFINITY);
@@ -136,7 +138,7 @@ fn hide_future<T: Scalar>(rows: &mut [[T; QB]], at: &Place, k0: usize) {
 
 /// # Safety
 /// `base` and its strides cover the block's queries and keys.
-unsafe fn mask<T: Scalar, M: Copy>(
+unsafe fn mask<T: GemmScalar, M: Copy>(
     rows: &mut [[T; QB]],
     at: &Place,
     base: *const M,
@@ -168,28 +170,22 @@ unsafe fn mask<T: Scalar, M: Copy>(
     )
 }
 
-/// Dropout's parameters for one head.
+/// Dropout's decisions for one head. Copy it where it is used, as `Keep` asks.
 #[derive(Clone, Copy)]
 pub struct Drop<T> {
-    key: u64,
+    keep: Keep<T>,
     stream: u64,
-    threshold: u32,
-    scale: T,
 }
 
-impl<T: Scalar> Drop<T> {
+impl<T: GemmScalar> Drop<T> {
     pub fn new(a: &Attention<T>, at: &Place) -> Option<Self> {
-        (a.dropout > 0.0).then(|| Self {
-            key: a.dropout_key,
-            stream: ((at.b * a.heads + at.h) * a.kv_len.div_ceil(2)) as u64,
-            threshold: philox::threshold(a.dropout),
-            scale: T::from_f64(if a.dropout < 1.0 { 1.0 / (1.0 - a.dropout) } else { 0.0 }),
-        })
+        let stream = ((at.b * a.heads + at.h) * a.kv_len.div_ceil(2)) as u64;
+        (a.dropout > 0.0).then(|| Self { keep: Keep::new(a.dropout_key, a.dropout), stream })
     }
 
     /// Multipliers (0 or 1 / (1 - p)) of keys `k` and `k + 1`, `k` even, for the 64 queries of block `q_block`.
     #[inline(always)]
     pub fn two_rows(&self, k: usize, q_block: usize) -> [T; 2 * QB] {
-        philox::multipliers(self.key, self.stream + (k / 2) as u64, q_block as u64, self.threshold, self.scale)
+        self.keep.multipliers(self.stream + (k / 2) as u64, q_block as u64)
     }
 }

@@ -1,18 +1,25 @@
 //! The forward pass: one task per (batch, head, block of queries), running maximum and sum over blocks of keys.
 use super::block::{Carve, Drop, KB, Left, Place, QB, pack, panels, product, scores};
-use super::weight::fused;
-use super::{Attention, Scalar, ViewMut};
+use super::columns::{self, Columns, load, store};
+use super::{Attention, ViewMut, narrow};
+use crate::gemm::GemmScalar;
 use crate::gemm::scratch::{Slot, with};
 use crate::gemm::tile::Kernel;
 use crate::pool::SendPtr;
-use crate::{simd, vmath::Real};
+use crate::simd;
+use crate::vmath::{Lanes, Log, Task, map1};
+use std::f64::consts::LOG2_E;
 
-/// Writes `out` (batch, heads, q_len, dv) and `lse`, the log-sum-exp of each row, contiguous (batch, heads, q_len).
-/// A row that sees no key gives 0 and an lse of minus infinity.
+/// Writes `out` (batch, heads, q_len, dv) and `lse`, the binary logarithm of each row's sum of exponentials, contiguous
+/// (batch, heads, q_len). A row that sees no key gives 0 and an lse of minus infinity.
 ///
 /// # Safety
 /// All views and the mask cover the shapes in `a`; results overlap nothing.
-pub unsafe fn forward<T: Scalar>(a: &Attention<T>, out: ViewMut<T>, lse: *mut T) {
+pub unsafe fn forward<T: GemmScalar>(a: &Attention<T>, out: ViewMut<T>, lse: *mut T) {
+    if narrow::fits(a) {
+        // SAFETY: the same contract.
+        return unsafe { narrow::forward(a, out, lse) };
+    }
     let blocks = a.q_len.div_ceil(QB);
     let kernel = T::kernel();
     let (ptr, lse) = (SendPtr(out.ptr), SendPtr(lse));
@@ -36,7 +43,7 @@ struct Running<T> {
     sum: [T; QB],
 }
 
-unsafe fn forward_block<T: Scalar>(a: &Attention<T>, kernel: &Kernel<T>, at: &Place, out: ViewMut<T>, lse: *mut T) {
+unsafe fn forward_block<T: GemmScalar>(a: &Attention<T>, kernel: &Kernel<T>, at: &Place, out: ViewMut<T>, lse: *mut T) {
     let wide = a.dv.next_multiple_of(kernel.lanes);
     let sizes = [panels(kernel, a.d, QB), KB * QB, QB * wide, panels(kernel, KB, a.dv)];
     let group = a.heads / a.kv_heads;
@@ -49,13 +56,13 @@ unsafe fn forward_block<T: Scalar>(a: &Attention<T>, kernel: &Kernel<T>, at: &Pl
         // SAFETY: the parts hold what `sizes` says; keys and values below `limit` exist.
         unsafe {
             pack(kernel, qt, a.q.at(at.b, at.h, at.q0), (1, a.q.row()), a.d, at.rows);
-            let acc_rows = std::slice::from_raw_parts_mut(acc.cast::<T>(), QB * wide);
-            acc_rows.fill(T::ZERO);
+            let mut begun = false;
             for k0 in (0..limit).step_by(KB) {
                 let n = (limit - k0).min(KB);
                 scores(a, kernel, at, (k0, n), qt, s);
                 let rows = std::slice::from_raw_parts_mut(s.cast::<[T; QB]>(), n);
-                if !absorb(rows, at.width, &mut running, acc_rows, wide) {
+                let acc_rows = begun.then(|| std::slice::from_raw_parts_mut(acc.cast::<T>(), at.rows * wide));
+                if !T::vectors(Absorb { rows, width: at.width, running: &mut running, acc: acc_rows, wide }) {
                     continue;
                 }
                 if let Some(drop) = drop {
@@ -63,81 +70,121 @@ unsafe fn forward_block<T: Scalar>(a: &Attention<T>, kernel: &Kernel<T>, at: &Pl
                 }
                 pack(kernel, vb, a.v.at(at.b, at.h / group, k0), (a.v.row(), 1), n, a.dv);
                 let weights = Left { p: s.cast_const(), rs: 1, cs: QB as isize };
-                product(kernel, (at.rows, wide, n), weights, vb, (acc, wide as isize), T::ONE, true);
+                product(kernel, (at.rows, wide, n), weights, vb, (acc, wide as isize), T::ONE, begun);
+                begun = true;
             }
-            for r in 0..at.rows {
-                let sum = running.sum[r];
-                // Not `sum > 0`: a NaN has to come out.
-                let factor = if sum == T::ZERO { T::ZERO } else { T::ONE / sum };
-                let to = std::slice::from_raw_parts_mut(out.at(at.b, at.h, at.q0 + r), a.dv);
-                to.iter_mut().zip(&acc_rows[r * wide..]).for_each(|(o, &x)| *o = x * factor);
-                *lse.add(r) = if sum == T::ZERO { -T::INFINITY } else { running.max[r] + Real::log(sum) };
-            }
+            let acc_rows = begun.then(|| std::slice::from_raw_parts(acc.cast::<T>(), at.rows * wide));
+            finish(a, at, &running, acc_rows, out, std::slice::from_raw_parts_mut(lse, at.rows));
         }
     })
 }
 
-/// Turns scores into `exp(score - max)` and folds them into the running maximum, sum and result; false if every score is hidden.
-fn absorb<T: Scalar>(rows: &mut [[T; QB]], width: usize, running: &mut Running<T>, acc: &mut [T], wide: usize) -> bool {
-    simd::vectorize(
-        #[inline(always)]
-        || match (fused(), width) {
-            // The usual width as a constant: its loops unroll.
-            (true, QB) => absorb_width::<T, true>(rows, QB, running, acc, wide),
-            (true, _) => absorb_width::<T, true>(rows, width, running, acc, wide),
-            (false, _) => absorb_width::<T, false>(rows, width, running, acc, wide),
-        },
-    )
-}
-
-#[inline(always)]
-fn absorb_width<T: Scalar, const FUSED: bool>(
-    rows: &mut [[T; QB]],
-    w: usize,
-    running: &mut Running<T>,
-    acc: &mut [T],
-    wide: usize,
-) -> bool {
-    let mut max = running.max;
-    for row in rows.iter() {
-        for j in 0..w {
-            max[j] = Real::max(max[j], row[j]);
-        }
+/// Divides the rows by their sums; `acc` is absent where no query sees a key.
+unsafe fn finish<T: GemmScalar>(
+    a: &Attention<T>,
+    at: &Place,
+    running: &Running<T>,
+    acc: Option<&[T]>,
+    out: ViewMut<T>,
+    lse: &mut [T],
+) {
+    map1(Log, &running.sum[..at.rows], lse);
+    for (lse, &max) in lse.iter_mut().zip(&running.max) {
+        *lse = *lse * T::from_f64(LOG2_E) + max;
     }
-    if max[..w].iter().all(|&m| m == -T::INFINITY) {
-        return false;
-    }
-    // A row that has seen nothing yet keeps a finite base, so that hidden scores become 0 and not NaN.
-    let mut base = [T::ZERO; QB];
-    let mut factor = [T::ONE; QB];
-    for j in 0..w {
-        base[j] = if max[j] == -T::INFINITY { T::ZERO } else { max[j] };
-        factor[j] = (running.max[j] - base[j]).weight::<FUSED>();
-    }
-    let mut sum = [T::ZERO; QB];
-    for row in rows.iter_mut() {
-        for j in 0..w {
-            let p = (row[j] - base[j]).weight::<FUSED>();
-            row[j] = p;
-            sum[j] += p;
-        }
-    }
-    for j in 0..w {
-        running.sum[j] = running.sum[j] * factor[j] + sum[j];
-    }
-    for (row, &f) in acc.chunks_exact_mut(wide).zip(&factor[..w]) {
-        if f != T::ONE {
-            row.iter_mut().for_each(|x| *x *= f);
-        }
-    }
-    running.max = max;
-    true
-}
-
-fn drop_rows<T: Scalar>(rows: &mut [[T; QB]], drop: &Drop<T>, k0: usize, q_block: usize) {
     simd::vectorize(
         #[inline(always)]
         || {
+            let wide = acc.map_or(0, |acc| acc.len() / at.rows);
+            for r in 0..at.rows {
+                // SAFETY: the block's rows exist in `out`.
+                let to = unsafe { std::slice::from_raw_parts_mut(out.at(at.b, at.h, at.q0 + r), a.dv) };
+                let Some(acc) = acc else {
+                    to.fill(T::ZERO);
+                    continue;
+                };
+                let sum = running.sum[r];
+                // Not `sum > 0`: a NaN has to come out.
+                let factor = if sum == T::ZERO { T::ZERO } else { T::ONE / sum };
+                to.iter_mut().zip(&acc[r * wide..]).for_each(|(o, &x)| *o = x * factor);
+            }
+        },
+    );
+}
+
+/// Turns a block's scores into `2^(score - max)` and folds them into the running maximum, sum and result, if that has begun;
+/// false if no query sees any of the keys.
+struct Absorb<'a, T> {
+    rows: &'a mut [[T; QB]],
+    width: usize,
+    running: &'a mut Running<T>,
+    acc: Option<&'a mut [T]>,
+    wide: usize,
+}
+
+impl<T: GemmScalar> Task for Absorb<'_, T> {
+    type T = T;
+    type Out = bool;
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) -> bool {
+        let mut factor = [T::ONE; QB];
+        let mut sum = [T::ZERO; QB];
+        let weigh = Weigh { rows: self.rows, running: self.running, factor: &mut factor, sum: &mut sum };
+        columns::each::<V>(self.width, weigh);
+        if sum.iter().all(|&s| s == T::ZERO) {
+            return false;
+        }
+        if let Some(acc) = self.acc {
+            for (row, &f) in acc.chunks_exact_mut(self.wide).zip(&factor[..self.width]) {
+                if f != T::ONE {
+                    row.iter_mut().for_each(|x| *x *= f);
+                }
+            }
+        }
+        true
+    }
+}
+
+struct Weigh<'a, T> {
+    rows: &'a mut [[T; QB]],
+    running: &'a mut Running<T>,
+    factor: &'a mut [T; QB],
+    sum: &'a mut [T; QB],
+}
+
+impl<T: GemmScalar> Columns<T> for Weigh<'_, T> {
+    #[inline(always)]
+    fn at<V: Lanes<T = T>>(&mut self, j: usize) {
+        let Running { max: old_max, sum: old_sum } = &mut *self.running;
+        // SAFETY: the columns exist in every row.
+        unsafe {
+            let old: V = load(old_max, j);
+            let mut max = old;
+            for row in self.rows.iter() {
+                max = max.max(load(row, j));
+            }
+            // Queries that have seen nothing yet keep a finite base, so that hidden scores become 0 and not NaN.
+            let base = V::select(V::splat(-T::INFINITY).lt(max), max, V::splat(T::ZERO));
+            let mut sum = V::splat(T::ZERO);
+            for row in self.rows.iter_mut() {
+                let p = (load::<V>(row, j) - base).exp2_neg();
+                store(p, row, j);
+                sum = sum + p;
+            }
+            let factor = (old - base).exp2_neg();
+            store(max, old_max, j);
+            store(load::<V>(old_sum, j) * factor + sum, old_sum, j);
+            store(factor, self.factor, j);
+            store(sum, self.sum, j);
+        }
+    }
+}
+
+fn drop_rows<T: GemmScalar>(rows: &mut [[T; QB]], drop: &Drop<T>, k0: usize, q_block: usize) {
+    simd::vectorize(
+        #[inline(always)]
+        || {
+            let drop = *drop;
             for (i, pair) in rows.chunks_mut(2).enumerate() {
                 let keep = drop.two_rows(k0 + 2 * i, q_block);
                 for (row, keep) in pair.iter_mut().zip(keep.chunks_exact(QB)) {

@@ -1,16 +1,17 @@
 //! Scaled dot-product attention by blocks with an online softmax: no q_len x kv_len matrix in memory, forward or backward.
 //! Scores of a block are kept transposed (keys down, queries across): row statistics are then plain vector operations and
-//! only the small query side is packed. The backward pass recomputes the probabilities from the saved log-sum-exp.
+//! only the small query side is packed. Scores are kept as exponents of 2, which has the cheapest exponential. The backward
+//! pass recomputes the probabilities from the saved log-sum-exp.
 mod backward;
 mod block;
+mod columns;
 mod forward;
+mod narrow;
 #[cfg(test)]
 mod tests;
-mod weight;
 
 pub use backward::backward;
 pub use forward::forward;
-pub use weight::Scalar;
 
 use crate::pool;
 

@@ -1,6 +1,7 @@
 //! Attention against a plain f64 computation, its gradients against the same, dropout's mask by finite differences.
 #![allow(clippy::unwrap_used, clippy::undocumented_unsafe_blocks, clippy::needless_range_loop)]
 use super::*;
+use crate::gemm::GemmScalar;
 use crate::random::Generator;
 
 #[derive(Clone)]
@@ -27,7 +28,7 @@ struct Data<T> {
     strides: [isize; 4],
 }
 
-fn data<T: Scalar>(case: &Case) -> Data<T> {
+fn data<T: GemmScalar>(case: &Case) -> Data<T> {
     let [b, h, hk, lq, lk, d, dv] = case.shape;
     let mut generator = Generator::new(1);
     let mut normal = |n: usize| -> Vec<T> {
@@ -51,7 +52,7 @@ fn data<T: Scalar>(case: &Case) -> Data<T> {
     Data { q, k, v, g, bools, floats, strides }
 }
 
-fn args<T: Scalar>(case: &Case, x: &Data<T>) -> Attention<T> {
+fn args<T: GemmScalar>(case: &Case, x: &Data<T>) -> Attention<T> {
     let [batch, heads, kv_heads, q_len, kv_len, d, dv] = case.shape;
     let mask = match case.mask {
         "none" => Mask::None,
@@ -78,7 +79,7 @@ fn args<T: Scalar>(case: &Case, x: &Data<T>) -> Attention<T> {
 }
 
 /// out, lse, dq, dk, dv
-fn run<T: Scalar>(a: &Attention<T>, g: &[T]) -> [Vec<T>; 5] {
+fn run<T: GemmScalar>(a: &Attention<T>, g: &[T]) -> [Vec<T>; 5] {
     let (h, hk) = (a.batch * a.heads, a.batch * a.kv_heads);
     let nan = |n: usize| vec![T::NAN; n];
     let mut r = [
@@ -107,7 +108,7 @@ fn run<T: Scalar>(a: &Attention<T>, g: &[T]) -> [Vec<T>; 5] {
 }
 
 /// The same without dropout, straight from the definition.
-fn naive<T: Scalar>(a: &Attention<T>, x: &Data<T>) -> [Vec<f64>; 5] {
+fn naive<T: GemmScalar>(a: &Attention<T>, x: &Data<T>) -> [Vec<f64>; 5] {
     let f = |v: &[T]| -> Vec<f64> { v.iter().map(|x| x.to_f64()).collect() };
     let (q, k, v, g) = (f(&x.q), f(&x.k), f(&x.v), f(&x.g));
     let (lq, lk, d, dv, group) = (a.q_len, a.kv_len, a.d, a.dv, a.heads / a.kv_heads);
@@ -140,7 +141,7 @@ fn naive<T: Scalar>(a: &Attention<T>, x: &Data<T>) -> [Vec<f64>; 5] {
             }
             let z: f64 = s.iter().map(|s| (s - m).exp()).sum();
             let p: Vec<f64> = s.iter().map(|s| (s - m).exp() / z).collect();
-            r[1][head * lq + i] = m + z.ln();
+            r[1][head * lq + i] = (m + z.ln()) * std::f64::consts::LOG2_E;
             let dp: Vec<f64> = (0..lk).map(|j| (0..dv).map(|c| gi[c] * v[(kv * lk + j) * dv + c]).sum()).collect();
             let delta: f64 = p.iter().zip(&dp).map(|(a, b)| a * b).sum();
             for j in 0..lk {
@@ -159,7 +160,7 @@ fn naive<T: Scalar>(a: &Attention<T>, x: &Data<T>) -> [Vec<f64>; 5] {
     r
 }
 
-fn check<T: Scalar>(case: &Case, tolerance: f64) {
+fn check<T: GemmScalar>(case: &Case, tolerance: f64) {
     let x = data::<T>(case);
     let a = args(case, &x);
     let (got, want) = (run(&a, &x.g), naive(&a, &x));
@@ -183,6 +184,8 @@ fn equals_the_definition() {
         [1, 2, 2, 200, 70, 80, 80],
         [2, 6, 2, 70, 140, 16, 24],
         [1, 4, 1, 1, 257, 64, 64],
+        [2, 6, 2, 3, 2100, 16, 24],
+        [1, 16, 1, 1, 40, 8, 8],
         [1, 1, 1, 90, 700, 12, 5],
     ] {
         for mask in ["none", "padding", "square", "full", "float"] {
@@ -200,6 +203,20 @@ fn nothing_to_attend_to() {
     check::<f32>(&Case::new([1, 2, 2, 3, 0, 8, 8]), 0.0);
     check::<f32>(&Case::new([1, 2, 2, 0, 3, 8, 8]), 0.0);
     check::<f32>(&Case::new([0, 2, 2, 3, 3, 8, 8]), 0.0);
+}
+
+/// A NaN among the scores comes out, also where every other key is hidden.
+#[test]
+fn nan_comes_out() {
+    for q_len in [1, 70] {
+        let case = Case { mask: "padding", ..Case::new([1, 1, 1, q_len, 200, 8, 8]) };
+        let mut x = data::<f32>(&case);
+        x.bools.fill(0);
+        x.bools[3] = 1;
+        x.k[3 * 8] = f32::NAN;
+        let [out, lse, ..] = run(&args(&case, &x), &x.g);
+        assert!(out.iter().chain(&lse).all(|y| y.is_nan()));
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 // Kernels index several register arrays by the same constant-bounded counters.
 #![allow(clippy::needless_range_loop)]
 mod cache;
-mod dot;
+pub(crate) mod dot;
 pub(crate) mod driver;
 mod narrow;
 #[cfg(target_arch = "aarch64")]

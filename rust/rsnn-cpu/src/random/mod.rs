@@ -1,4 +1,4 @@
-//! Random numbers: the MT19937 stream consumed as torch's CPU generator consumes it, and Philox4x32-10 for keyed dropout.
+//! Random numbers: the MT19937 stream consumed as torch's CPU generator consumes it, and Philox4x32-7 for keyed dropout.
 //! Fills write a contiguous slice in logical order; a caller with another layout fills a contiguous buffer and copies.
 mod fill;
 mod normal;

@@ -1,62 +1,135 @@
-//! Philox4x32-10 and keyed dropout: the decision for an element is a function of (key, stream, index), so masks are never stored.
+//! Philox4x32-7 and keyed dropout: the decision for an element is a function of (key, stream, index), so masks are never stored.
 //! Elements go in groups of 128: 16 blocks of four words, two 16-bit uniforms per word, in an order that needs no shuffles.
+//! Seven rounds are the fewest with which the generator passes BigCrush (Salmon et al. 2011).
 use crate::{pool, vmath::Real};
 
 /// Elements that share one run of counters.
 pub const GROUP: usize = 128;
-const LANES: usize = 16;
+/// Blocks of a group, and its words.
+const BLOCKS: usize = 16;
+const WORDS: usize = GROUP / 2;
 const LOW: u64 = 0xffff_ffff;
+const M0: u64 = 0xd251_1f53;
+const M1: u64 = 0xcd9e_8d57;
 
-/// The ten rounds on one block; every value sits in the low half of a u64, which is what a vector multiply reads.
+type Schedule = [[u64; 2]; 7];
+
+/// The round keys.
 #[inline(always)]
-fn rounds(mut c: [u64; 4], key: u64) -> [u32; 4] {
+fn schedule(key: u64) -> Schedule {
     let (mut k0, mut k1) = (key as u32, (key >> 32) as u32);
-    for _ in 0..10 {
-        let p0 = (c[0] & LOW) * 0xd251_1f53;
-        let p1 = (c[2] & LOW) * 0xcd9e_8d57;
-        c = [(p1 >> 32) ^ c[1] ^ u64::from(k0), p1, (p0 >> 32) ^ c[3] ^ u64::from(k1), p0];
-        k0 = k0.wrapping_add(0x9e37_79b9);
-        k1 = k1.wrapping_add(0xbb67_ae85);
+    let mut keys = [[0; 2]; 7];
+    for k in &mut keys {
+        *k = [u64::from(k0), u64::from(k1)];
+        (k0, k1) = (k0.wrapping_add(0x9e37_79b9), k1.wrapping_add(0xbb67_ae85));
     }
-    [c[0] as u32, c[1] as u32, c[2] as u32, c[3] as u32]
+    keys
+}
+
+/// One round; every value counts in the low half of a u64, which is what a vector multiply reads.
+#[inline(always)]
+fn round(c: [u64; 4], [k0, k1]: [u64; 2]) -> [u64; 4] {
+    let (p0, p1) = ((c[0] & LOW) * M0, (c[2] & LOW) * M1);
+    [(p1 >> 32) ^ c[1] ^ k0, p1, (p0 >> 32) ^ c[3] ^ k1, p0]
 }
 
 /// One block of four words for a 128-bit counter.
 pub fn philox_u32x4(key: u64, counter_lo: u64, counter_hi: u64) -> [u32; 4] {
-    rounds([counter_lo & LOW, counter_lo >> 32, counter_hi & LOW, counter_hi >> 32], key)
+    let counter = [counter_lo & LOW, counter_lo >> 32, counter_hi & LOW, counter_hi >> 32];
+    schedule(key).iter().fold(counter, |c, &k| round(c, k)).map(|word| word as u32)
 }
 
-/// Multipliers of the 128 elements of group `index` of `stream`: `scale` where kept, else 0.
-#[inline(always)]
-pub fn multipliers<T: Real>(key: u64, stream: u64, index: u64, threshold: u32, scale: T) -> [T; GROUP] {
-    let mut words = [0u32; GROUP / 2];
-    for lane in 0..LANES {
-        let block = index * LANES as u64 + lane as u64;
-        let four = rounds([block & LOW, block >> 32, stream & LOW, stream >> 32], key);
-        for w in 0..4 {
-            words[w * LANES + lane] = four[w];
+/// The decisions of one dropout. Hold a copy in a local variable where it is used: it then stays in registers.
+#[derive(Clone, Copy)]
+pub struct Keep<T> {
+    keys: Schedule,
+    last_dropped: i32,
+    scale: T,
+}
+
+impl<T: Real> Keep<T> {
+    pub fn new(key: u64, p: f64) -> Self {
+        let scale = T::from_f64(if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 });
+        Self { keys: schedule(key), last_dropped: threshold(p) as i32 - 1, scale }
+    }
+
+    /// The words of group `index` of `stream`: 1 and 0 of each block, then 3 and 2. `pair` of word `i` decides on elements
+    /// `i` and `i + 64`.
+    #[inline(always)]
+    fn words(&self, stream: u64, index: u64) -> [u32; WORDS] {
+        let first = index * BLOCKS as u64;
+        let mut pairs = [0; WORDS / 2];
+        for i in 0..BLOCKS {
+            let mut c = [u64::from(first as u32 + i as u32), first >> 32, stream & LOW, stream >> 32];
+            for &k in &self.keys[..6] {
+                c = round(c, k);
+            }
+            // The last round leaves a word in each half: the high half of a product stays where it is, and what it is mixed
+            // with moves there.
+            let [k0, k1] = self.keys[6];
+            pairs[i] = (((c[2] & LOW) * M1) ^ ((c[1] ^ k0) << 32)).to_le();
+            pairs[BLOCKS + i] = (((c[0] & LOW) * M0) ^ ((c[3] ^ k1) << 32)).to_le();
+        }
+        // SAFETY: both are 256 bytes of integers.
+        unsafe { std::mem::transmute::<[u64; WORDS / 2], [u32; WORDS]>(pairs) }.map(u32::from_le)
+    }
+
+    #[inline(always)]
+    fn pair(&self, word: u32) -> [T; 2] {
+        [word & 0xffff, word >> 16].map(
+            #[inline(always)]
+            |uniform| if uniform as i32 > self.last_dropped { self.scale } else { T::ZERO },
+        )
+    }
+
+    /// Multipliers of the 128 elements of group `index` of `stream`: `1 / (1 - p)` where kept, else 0.
+    #[inline(always)]
+    pub fn multipliers(&self, stream: u64, index: u64) -> [T; GROUP] {
+        let mut out = [T::ZERO; GROUP];
+        for (i, word) in self.words(stream, index).into_iter().enumerate() {
+            [out[i], out[WORDS + i]] = self.pair(word);
+        }
+        out
+    }
+
+    /// `out = x * multipliers` of a whole group.
+    /// # Safety
+    /// `x` and `out` cover 128 elements; they are the same or disjoint.
+    #[inline(always)]
+    unsafe fn multiply(&self, words: &[u32; WORDS], x: *const T, out: *mut T) {
+        for (i, eight) in words.as_chunks::<8>().0.iter().enumerate() {
+            let keep = eight.map(
+                #[inline(always)]
+                |word| self.pair(word),
+            );
+            for half in 0..2 {
+                let at = half * WORDS + 8 * i;
+                // SAFETY: eight elements from `at` are inside; they are read before they are written.
+                unsafe {
+                    let x = x.add(at).cast::<[T; 8]>().read();
+                    let y = std::array::from_fn(
+                        #[inline(always)]
+                        |t| x[t] * keep[t][half],
+                    );
+                    out.add(at).cast::<[T; 8]>().write(y);
+                }
+            }
         }
     }
-    let mut out = [T::ZERO; GROUP];
-    let (low, high) = out.split_at_mut(GROUP / 2);
-    for ((low, high), &word) in low.iter_mut().zip(high).zip(&words) {
-        *low = if word & 0xffff >= threshold { scale } else { T::ZERO };
-        *high = if word >> 16 >= threshold { scale } else { T::ZERO };
-    }
-    out
 }
 
 /// The largest 16-bit uniform + 1 that drops an element: drop when `uniform < threshold(p)`.
-pub fn threshold(p: f64) -> u32 {
+fn threshold(p: f64) -> u32 {
     (p.clamp(0.0, 1.0) * 65536.0).round() as u32
 }
 
 /// Whether element `index` of `stream` is kept; the slow way, for checks and odd elements.
 pub fn keep(key: u64, stream: u64, index: u64, p: f64) -> bool {
-    let at = index as usize % GROUP;
-    let block = index / GROUP as u64 * LANES as u64 + (at % LANES) as u64;
-    let word = philox_u32x4(key, block, stream)[at / LANES % 4];
-    let uniform = if at < GROUP / 2 { word & 0xffff } else { word >> 16 };
+    let (group, at) = (index / GROUP as u64, index as usize % GROUP);
+    let word = at % WORDS;
+    let four = philox_u32x4(key, group * BLOCKS as u64 + (word / 2 % BLOCKS) as u64, stream);
+    let word = four[word / (2 * BLOCKS) * 2 + 1 - word % 2];
+    let uniform = if at < WORDS { word & 0xffff } else { word >> 16 };
     uniform >= threshold(p)
 }
 
@@ -87,32 +160,31 @@ unsafe fn run<T: Real>(x: *const T, out: *mut T, len: usize, p: f64, key: u64, s
     let groups = len.div_ceil(GROUP);
     let chunks = pool::split(groups, 256);
     let (x, out) = (pool::SendPtr(x.cast_mut()), pool::SendPtr(out));
-    let (threshold, scale) = (threshold(p), T::from_f64(if p < 1.0 { 1.0 / (1.0 - p) } else { 0.0 }));
+    let keep = Keep::<T>::new(key, p);
     pool::for_each_chunk(chunks, |i| {
         let (x, out) = (x.get(), out.get());
         let range = pool::range(groups, chunks, i);
         crate::simd::vectorize(
             #[inline(always)]
             || {
+                let (keep, stream) = (keep, stream);
                 for g in range {
-                    let keep = multipliers(key, stream, g as u64, threshold, scale);
                     let (at, n) = (g * GROUP, (len - g * GROUP).min(GROUP));
                     // SAFETY: `n` elements from `at` lie below `len`.
-                    unsafe { multiply(x.add(at), out.add(at), &keep[..n]) };
+                    unsafe {
+                        if n == GROUP {
+                            keep.multiply(&keep.words(stream, g as u64), x.add(at), out.add(at));
+                            continue;
+                        }
+                        let factors = keep.multipliers(stream, g as u64);
+                        for (j, &factor) in factors[..n].iter().enumerate() {
+                            *out.add(at + j) = *x.add(at + j) * factor;
+                        }
+                    }
                 }
             },
         );
     });
-}
-
-/// # Safety
-/// `x` and `out` cover the length of `keep`.
-#[inline(always)]
-unsafe fn multiply<T: Real>(x: *const T, out: *mut T, keep: &[T]) {
-    for (i, &k) in keep.iter().enumerate() {
-        // SAFETY: the caller's contract.
-        unsafe { *out.add(i) = *x.add(i) * k };
-    }
 }
 
 impl super::Generator {

@@ -23,8 +23,12 @@ pub fn exp(x: f64) -> f64 {
     let x = if x > 710.0 { 710.0 } else { x };
     let x = if x < -746.0 { -746.0 } else { x };
     let n = (x * LOG2_E + MAGIC) - MAGIC;
-    let r = (x - n * LN2_HI) - n * LN2_LO;
-    // Taylor to degree 13: |r| <= ln 2 / 2 leaves 4e-18
+    exp_of(n, (x - n * LN2_HI) - n * LN2_LO)
+}
+
+/// `2^n exp(r)` for a whole `n`. Taylor to degree 13: `|r| <= ln 2 / 2` leaves 4e-18.
+#[inline(always)]
+fn exp_of(n: f64, r: f64) -> f64 {
     let mut p = 1.0 / 6_227_020_800.0;
     for c in [479_001_600.0, 39_916_800.0, 3_628_800.0, 362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0] {
         p = p * r + 1.0 / c;
@@ -36,6 +40,13 @@ pub fn exp(x: f64) -> f64 {
 #[inline(always)]
 pub fn exp_neg(x: f64) -> f64 {
     exp(x)
+}
+
+#[inline(always)]
+pub fn exp2_neg(x: f64) -> f64 {
+    let x = if x < -1080.0 { -1080.0 } else { x };
+    let n = (x + MAGIC) - MAGIC;
+    exp_of(n, (x - n) * LN_2)
 }
 
 #[inline(always)]

@@ -39,6 +39,8 @@ pub trait Lanes:
     fn exp(self) -> Self;
     /// `exp` for arguments up to 80 (meant for `<= 0`), cheaper; 0 below about -87.
     fn exp_neg(self) -> Self;
+    /// `2^self` for arguments up to 80 (meant for `<= 0`), cheaper still; 0 below about -127.
+    fn exp2_neg(self) -> Self;
     fn expm1(self) -> Self;
     fn log(self) -> Self;
     fn log1p(self) -> Self;
@@ -199,8 +201,8 @@ macro_rules! scalar {
 /// Methods that are functions of a module.
 macro_rules! math {
     ($m:ident) => {
-        $crate::vmath::lanes::math!(@ $m exp exp_neg expm1 log log1p tanh erf log1p_unit sigmoid gelu gelu_grad gelu_tanh
-            gelu_tanh_grad silu_grad);
+        $crate::vmath::lanes::math!(@ $m exp exp_neg exp2_neg expm1 log log1p tanh erf log1p_unit sigmoid gelu
+            gelu_grad gelu_tanh gelu_tanh_grad silu_grad);
     };
     (@ $m:ident $($f:ident)*) => { $(
         #[inline(always)]

@@ -55,6 +55,8 @@ pub trait Real:
     fn exp(self) -> Self;
     /// `exp` for arguments up to 80 (meant for `<= 0`), cheaper; results below the normal f32 are 0.
     fn exp_neg(self) -> Self;
+    /// `2^self`, as `exp_neg`.
+    fn exp2_neg(self) -> Self;
     fn expm1(self) -> Self;
     fn log(self) -> Self;
     fn log1p(self) -> Self;
@@ -112,7 +114,7 @@ macro_rules! shared {
                 self as f64
             }
             shared!(@std $t, sqrt abs sin cos);
-            shared!(@own $t, exp exp_neg expm1 log log1p tanh erf sigmoid gelu);
+            shared!(@own $t, exp exp_neg exp2_neg expm1 log log1p tanh erf sigmoid gelu);
             #[inline(always)]
             fn powf(self, p: Self) -> Self {
                 $t::powf(self, p)

@@ -101,7 +101,7 @@ impl<T: Lanes<T = T> + super::Real> Lanes for Plain<T> {
         t[0]
     }
     lanewise! {
-        max other, min other, abs, sqrt, copysign other, exp, exp_neg, expm1, log, log1p, tanh, erf, log1p_unit, sigmoid,
-        gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, silu_grad,
+        max other, min other, abs, sqrt, copysign other, exp, exp_neg, exp2_neg, expm1, log, log1p, tanh, erf, log1p_unit,
+        sigmoid, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, silu_grad,
     }
 }

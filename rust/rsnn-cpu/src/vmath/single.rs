@@ -83,6 +83,23 @@ pub fn exp_neg<V: Bits>(x: V) -> V {
     exp_rest(r, r2, 1.0).fma(r2, r + V::c(1.0)) * t.shl23().iadd(V::bits(ONE))
 }
 
+/// As `exp_neg`, with an exact remainder, and `n + 127` in the low bits so that they shift into a power of two.
+#[inline(always)]
+pub fn exp2_neg<V: Bits>(x: V) -> V {
+    const P: [f64; 7] = [
+        1.535_336_196e-4,
+        1.339_887_445e-3,
+        9.618_437_357e-3,
+        5.550_332_471e-2,
+        2.402_264_791e-1,
+        6.931_472_029e-1,
+        1.0,
+    ];
+    let x = V::c(-127.0).max(x);
+    let t = x + V::c(MAGIC + 127.0);
+    horner(x - (t - V::c(MAGIC + 127.0)), P) * t.shl23()
+}
+
 #[inline(always)]
 pub fn expm1<V: Bits>(x: V) -> V {
     let (t, r) = reduce(x.limit(-30.0, 89.0));

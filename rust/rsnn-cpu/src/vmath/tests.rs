@@ -186,6 +186,25 @@ fn exp_neg() {
     assert_eq!([-88.0f32, -1e30, f32::NEG_INFINITY].map(Real::exp_neg), [0.0; 3]);
 }
 
+#[derive(Clone, Copy)]
+struct Exp2Neg;
+impl Map1 for Exp2Neg {
+    fn apply<V: Lanes>(self, x: V) -> V {
+        x.exp2_neg()
+    }
+}
+
+#[test]
+fn exp2_neg() {
+    check("exp2_neg", Exp2Neg, f64::exp2, ulp, 1.8, |x| x.is_nan() || (-126.0..=80.0).contains(&x));
+    let mut y = [1.0; 4];
+    map1(Exp2Neg, &[-127.5, -1e30, f32::NEG_INFINITY, 0.0], &mut y);
+    assert_eq!(y, [0.0, 0.0, 0.0, 1.0]);
+    let mut y = [1.0; 4];
+    map1(Exp2Neg, &[-1080.0, -1e300, f64::NEG_INFINITY, 0.0], &mut y);
+    assert_eq!(y, [0.0, 0.0, 0.0, 1.0]);
+}
+
 #[test]
 fn signs_of_zero() {
     fn keeps<M: Map1>(m: M) {
@@ -255,6 +274,7 @@ fn double_precision() {
     close(Softplus, softplus_f64);
     close(Erf, |x| c_erf(x));
     close(Tanh, f64::tanh);
+    close(Exp2Neg, f64::exp2);
 }
 
 #[test]

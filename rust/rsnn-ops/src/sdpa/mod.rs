@@ -7,8 +7,8 @@ use crate::op::{CpuCall, Grads, Metas, Op, Saves, Tensors, apply_all};
 use crate::tensor::{Meta, Tensor};
 use crate::{copy, view};
 use rsnn_core::{DType, Element, Result, bail, ensure};
-use rsnn_cpu::attention::Scalar;
 use rsnn_cpu::attention::{self, Attention, Mask, View, ViewMut};
+use rsnn_cpu::gemm::GemmScalar;
 use std::sync::Arc;
 
 /// Inputs: q (B, H, L, E), k (B, G, S, E), v (B, G, S, V), mask where present (broadcast to (B, H, L, S)).
@@ -70,7 +70,7 @@ impl Sdpa {
         }
     }
 
-    fn forward<T: Scalar + Element>(&self, call: &CpuCall) -> Result<()> {
+    fn forward<T: GemmScalar + Element>(&self, call: &CpuCall) -> Result<()> {
         let (q, k, v) = (rows(&call.ins[0])?, rows(&call.ins[1])?, rows(&call.ins[2])?);
         if q.shape()[1] == 0 || k.shape()[1] == 0 || call.outs[0].numel() == 0 {
             return Ok(());
@@ -165,7 +165,7 @@ impl Op for Sdpa {
 struct Backward(Sdpa);
 
 impl Backward {
-    fn run<T: Scalar + Element>(&self, call: &CpuCall) -> Result<()> {
+    fn run<T: GemmScalar + Element>(&self, call: &CpuCall) -> Result<()> {
         let i = call.ins;
         let (g, out, lse) = (rows(&i[0])?, rows(&i[1])?, copy::contiguous(&i[2])?);
         let (q, k, v) = (rows(&i[3])?, rows(&i[4])?, rows(&i[5])?);
