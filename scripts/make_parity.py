@@ -93,7 +93,7 @@ What a present name refuses although torch takes it, with `NotImplementedError` 
 
 | call | reason |
 | --- | --- |
-| `device="meta"` | there is no meta device; `nn.utils.skip_init` draws nothing on the CPU either |
+| `device="meta"` | there is no meta device: NotImplementedError; `nn.utils.skip_init` builds without drawing from the generator, `Module.to_empty` gives fresh memory |
 | `layout` other than `strided` | sparse tensors are not supported |
 | `autograd.Function.jvp`, forward mode in `gradcheck` and `gradgradcheck` | forward mode does not exist |
 | `linalg.eig`, `linalg.eigvals` | their results are complex |

@@ -29,6 +29,11 @@ def scalar_name(dtype):
     return _SCALARS[dtype.name]
 
 
+def c_name(dtype):
+    """Return the name of a dtype's numbers in C++, which some of torch's texts use."""
+    return _C_NAMES.get(dtype.name, dtype.name)
+
+
 def category(dtype):
     """Rank bool below integers below floating point: a result is written only to its own rank or a higher one."""
     return 2 if dtype.is_floating_point else int(dtype != _C.bool)
@@ -69,8 +74,7 @@ def into(value, out, exact=False):
         )
     if out.dtype != value.dtype:
         if exact:
-            want, got = (_C_NAMES.get(t.dtype.name, t.dtype.name) for t in (value, out))
-            raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {got} instead")
+            raise RuntimeError(f"Expected out tensor to have dtype {c_name(value.dtype)}, but got {c_name(out.dtype)} instead")
         if category(value.dtype) > category(out.dtype):
             raise RuntimeError(
                 f"result type {scalar_name(value.dtype)} can't be cast to the desired output type {scalar_name(out.dtype)}"

@@ -50,7 +50,7 @@ def diff(input, n=1, dim=-1, prepend=None, append=None, *, out=None, axis=None):
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
-    dim = dim if axis is None else axis
+    (dim,) = _wrapped((dim if axis is None else axis,), input.ndim)
     x = input
     if n:
         parts = [t for t in (prepend, input, append) if t is not None]

@@ -1,5 +1,7 @@
 """Tensors from nothing and from data, with torch's signatures."""
 
+from operator import index
+
 from . import _rsnn as _C
 from ._arguments import into
 from ._dtypes import iinfo
@@ -13,12 +15,18 @@ _default_device = [None]
 def _shape(size):
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = size[0]
-    return [int(s) for s in size]
+    try:
+        return [index(s) for s in size]
+    except TypeError:
+        bad = next(s for s in size if not hasattr(s, "__index__") or isinstance(s, Tensor))
+        raise TypeError(f"argument 'size' must be tuple of ints, not {type(bad).__name__}") from None
 
 
 def _sizes(name, sizes, size):
     """Return a size that came as numbers, as one sequence, or as `size=`."""
     if size is None:
+        if not sizes:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
         return _shape(sizes)
     if sizes:
         raise TypeError(f"{name}() got multiple values for argument 'size'")
@@ -38,6 +46,8 @@ def _finish(t, device, requires_grad, out=None, dtype=None):
     if device is not None:
         t = _C.to_device(t, device)
     if requires_grad:
+        if not t.is_floating_point():
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         t.requires_grad_(True)
     return t
 
@@ -196,8 +206,7 @@ def full(
 ):
     """Make a tensor of one value; its dtype follows the value when not given."""
     _refuse_layout(layout)
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
+    (fill_value,) = _plain("full", fill_value)
     kind = dtype if dtype is not None or out is None else out.dtype
     if kind is None:
         if isinstance(fill_value, bool):
@@ -233,6 +242,8 @@ def ones(*sizes, size=None, out=None, dtype=None, layout=None, device=None, requ
 
 def _like(x, value, dtype, layout, device, requires_grad, memory_format):
     _refuse_layout(layout)
+    if not isinstance(x, Tensor):
+        raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     dtype, device = dtype or x.dtype, device if device is not None else x.device
     shape = list(x.shape)
     t = _C.empty(shape, dtype, device) if value is None else _C.full(shape, value, dtype, device)
@@ -289,12 +300,17 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=Fals
     return full((), s, dtype=dtype or _C.get_default_dtype(), layout=layout, device=device, requires_grad=requires_grad)
 
 
-def _plain(*values):
-    return [v.item() if isinstance(v, Tensor) else v for v in values]
+def _plain(name, *values):
+    """Return numbers; tensors with one element become theirs."""
+    values = [v.item() if isinstance(v, Tensor) else v for v in values]
+    for v in values:
+        if isinstance(v, str):
+            raise TypeError(f"{name}(): expected a Number, not str")
+    return values
 
 
 def arange(
-    start=0, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+    start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """Make `start, start + step, ...` without `end`.
 
@@ -306,7 +322,9 @@ def arange(
     _refuse_layout(layout)
     if end is None:
         start, end = 0, start
-    values = _plain(start, end, step)
+    if end is None:
+        raise TypeError("arange() received an invalid combination of arguments: expected a Number end")
+    values = _plain("arange", start or 0, end, step)
     kind = dtype if dtype is not None or out is None else out.dtype
     if kind is None:
         kind = _C.get_default_dtype() if any(isinstance(v, float) for v in values) else _C.int64
@@ -340,7 +358,7 @@ def _ends(start, end, steps, dtype):
     for name, v in (("start", start), ("end", end)):
         if isinstance(v, Tensor) and v.ndim:
             raise RuntimeError(f"linspace only supports 0-dimensional start and end tensors, but got {name} with {v.ndim} dimension(s).")
-    ends = _plain(start, end)
+    ends = _plain("linspace", start, end)
     return [float(v if dtype.is_floating_point else int(v)) for v in ends]
 
 
@@ -396,6 +414,11 @@ def is_storage(obj):
 
 def broadcast_shapes(*shapes):
     """Return the common shape of several shapes."""
+    return Size(_common_shape(shapes, "Shape mismatch: objects cannot be broadcast to a single shape"))
+
+
+def _common_shape(shapes, refusal=None):
+    """Return the shape that shapes broadcast to; where there is none, raise `refusal` or what an elementwise op would."""
     out = []
     for s in [(s,) if isinstance(s, int) else s for s in shapes]:
         s = list(s)
@@ -404,8 +427,10 @@ def broadcast_shapes(*shapes):
         n = max(len(out), len(s))
         a, b = [1] * (n - len(out)) + out, [1] * (n - len(s)) + s
         out = []
-        for x, y in zip(a, b):
+        for i, (x, y) in enumerate(zip(a, b)):
             if x != y and 1 not in (x, y):
-                raise RuntimeError("Shape mismatch: objects cannot be broadcast to a single shape")
+                raise RuntimeError(
+                    refusal or f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {i}"
+                )
             out.append(y if x == 1 else x)
-    return Size(out)
+    return out

@@ -10,6 +10,11 @@ _FLOAT = {
 }
 
 
+def _check_dtype(name, given):
+    if not isinstance(given, _C.dtype):
+        raise TypeError(f"{name}(): argument 'type' (position 1) must be rsnn.dtype, not {given.__class__.__name__}")
+
+
 class finfo:
     """Describe a floating point dtype: bits, eps, max, min, tiny, resolution.
 
@@ -21,6 +26,7 @@ class finfo:
 
     def __init__(self, type=None):
         type = type or _C.get_default_dtype()
+        _check_dtype("finfo", type)
         if not type.is_floating_point:
             raise TypeError(
                 f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{self.__class__.__name__}'"
@@ -41,6 +47,7 @@ class iinfo:
     """Describe an integer dtype: bits, max, min."""
 
     def __init__(self, type):
+        _check_dtype("iinfo", type)
         if type.is_floating_point or type == _C.bool:
             raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
         self.dtype = type.name

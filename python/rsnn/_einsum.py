@@ -4,8 +4,26 @@ import string
 
 from . import _rsnn as _C
 
+_PUNCTUATION = " .,->"
+_NOTHING = (
+    "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+)
+
+
+def _check_letters(equation):
+    right = equation.partition("->")[2]
+    for i, c in enumerate(equation):
+        if c not in _PUNCTUATION and not (c.isascii() and c.isalpha()):
+            raise RuntimeError(f"einsum(): invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]")
+    for c in right.replace(" ", "").replace("...", ""):
+        if right.count(c) > 1:
+            raise RuntimeError(f"einsum(): output subscript {c} appears more than once in the output")
+
 
 def _parse(equation, operands):
+    if not operands:
+        raise ValueError(_NOTHING)
+    _check_letters(equation)
     equation = equation.replace(" ", "")
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
@@ -96,7 +114,7 @@ def _pair(a, na, b, nb, keep):
 def _from_sublists(args):
     """Return the equation and operands of the form `x, [0, 1], y, [1, 2], [0, 2]`."""
     if len(args) < 2:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        raise ValueError(_NOTHING)
 
     def letters(subscripts):
         return "".join("..." if s is Ellipsis else string.ascii_letters[_in_range(s)] for s in subscripts)

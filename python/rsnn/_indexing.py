@@ -3,7 +3,7 @@
 import math
 
 from . import _rsnn as _C
-from ._arguments import into
+from ._arguments import into, scalar_name
 from ._views import _wrapped, movedim
 
 Tensor = _C.Tensor
@@ -109,7 +109,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     from ._creation import broadcast_shapes
 
     if indices.dtype != _C.int64:
-        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {indices.dtype.name}")
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {scalar_name(indices.dtype)}")
     if dim is None:
         input, indices, dim = input.reshape(-1), indices.reshape(-1), 0
     elif input.ndim != indices.ndim:

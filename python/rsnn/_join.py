@@ -20,7 +20,7 @@ def cat(tensors, dim=0, *, out=None, axis=None):
         >>> rsnn.cat([rsnn.zeros(2, 3), rsnn.ones(1, 3)]).shape
         rsnn.Size([3, 3])
     """
-    y = _C.cat(list(tensors), dim if axis is None else axis)
+    y = _C.cat(tensors, dim if axis is None else axis)
     return y if out is None else into(y, out)
 
 
@@ -29,7 +29,7 @@ concat = concatenate = cat
 
 def stack(tensors, dim=0, *, out=None, axis=None):
     """Join tensors along a new dimension."""
-    y = _C.stack(list(tensors), dim if axis is None else axis)
+    y = _C.stack(tensors, dim if axis is None else axis)
     return y if out is None else into(y, out)
 
 
@@ -50,6 +50,8 @@ def atleast_3d(*tensors):
 
 def _atleast(tensors, n):
     def one(x):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"atleast_{n}d(): expected Tensors, not {type(x).__name__}")
         if x.ndim == 0:
             return x.reshape([1] * n)
         if x.ndim == 1 and n >= 2:
@@ -165,7 +167,11 @@ def meshgrid(*tensors, indexing="ij"):
         tensors: vectors or numbers.
         indexing: "ij" (the first vector runs down the rows) or "xy" (along the columns).
     """
-    tensors = [x.reshape(-1) for x in _unpack(tensors)]
+    tensors = list(_unpack(tensors))
+    for x in tensors:
+        if x.ndim > 1:
+            raise RuntimeError(f"rsnn.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {x}")
+    tensors = [x.reshape(-1) for x in tensors]
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in ("ij", "xy"):

@@ -3,7 +3,7 @@
 import math
 
 from . import _rsnn as _C
-from ._arguments import into
+from ._arguments import into, scalar_name
 from ._einsum import einsum as einsum
 from .amp.policy import full_precision as _full_precision
 from .amp.policy import lower_precision as _lower_precision
@@ -60,6 +60,9 @@ def dot(input, tensor, *, out=None):
     """Multiply two vectors."""
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.dtype != tensor.dtype:
+        got = f"{scalar_name(input.dtype)} and {scalar_name(tensor.dtype)}"
+        raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {got}")
     return _exact(_C.matmul(input, tensor), out)
 
 
@@ -91,6 +94,17 @@ def outer(input, vec2, *, out=None):
 ger = outer
 
 
+def _fitted(base, shape):
+    """Return what is added to a product, once it is known to broadcast to the product's shape."""
+    for d, (want, have) in enumerate(zip(reversed(shape), reversed(base.shape)), 1):
+        if have not in (want, 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({want}) must match the existing size ({have}) at non-singleton dimension "
+                f"{len(shape) - d}.  Target sizes: {list(shape)}.  Tensor sizes: {list(base.shape)}"
+            )
+    return base
+
+
 def _mix(base, product, beta, alpha):
     if not product.is_floating_point():  # torch computes integers with integers
         beta, alpha = int(beta), int(alpha)
@@ -104,10 +118,17 @@ def _mix(base, product, beta, alpha):
 @_lower_precision
 def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """Return `beta * input + alpha * mat1 @ mat2`."""
+    for name, m in (("mat1", mat1), ("mat2", mat2)):
+        if m.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {m.ndim}-D tensor")
+    if input.dtype != mat2.dtype:
+        got = f"{scalar_name(input.dtype)} and {scalar_name(mat2.dtype)}"
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {got}")
     if input.ndim == 1 and beta == 1 and alpha == 1 and mat1.ndim == mat2.ndim == 2 and input.shape[0] == mat2.shape[1]:
         if input.is_floating_point():
             return _exact(_C.linear(mat1, mat2.transpose(0, 1), input), out)
-    return _exact(_mix(input, mm(mat1, mat2), beta, alpha), out)
+    product = mm(mat1, mat2)
+    return _exact(_mix(_fitted(input, product.shape), product, beta, alpha), out)
 
 
 def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
@@ -117,6 +138,9 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
 
 def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     """Return `beta * input + alpha * outer(vec1, vec2)`."""
+    for name, v in (("vec1", vec1), ("vec2", vec2)):
+        if v.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {v.ndim}-D")
     y = _mix(input, outer(vec1, vec2), beta, alpha)
     return y if out is None else into(y, out)
 

@@ -1,7 +1,7 @@
 """Elementwise functions with torch's signatures; each works as a Tensor method too."""
 
 from . import _rsnn as _C
-from ._arguments import into
+from ._arguments import c_name, into, scalar_name
 from ._dtypes import finfo
 from ._predicates import result_type
 
@@ -232,6 +232,9 @@ def clamp(input, min=None, max=None, *, out=None):
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):
+        got = ", ".join(type(v).__name__ for v in (input, min, max))
+        raise TypeError(f"clamp() received an invalid combination of arguments - got ({got}): both bounds are numbers or tensors")
     y = _C.clamp(input, min, max)
     return y if out is None else into(y, out)
 
@@ -251,6 +254,8 @@ def clamp_max(input, max, *, out=None):
 
 def round(input, *, decimals=0, out=None):
     """Round half to even, to a number of decimals."""
+    if decimals and not input.is_floating_point():
+        raise NotImplementedError(f"\"round_cpu\" not implemented for '{scalar_name(input.dtype)}'")
     y = _C.unary("round", input, decimals)
     return y if out is None else into(y, out, exact=True)
 
@@ -295,13 +300,16 @@ def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
 
 def lerp(input, end, weight, *, out=None):
     """Return `input + weight * (end - input)`, counted from the nearer end, so that weight 1 gives `end` exactly."""
+    for name, t in (("end", end), ("weight", weight)):
+        if isinstance(t, Tensor) and t.dtype != input.dtype:
+            raise RuntimeError(f"expected dtype {c_name(input.dtype)} for `{name}` but got dtype {c_name(t.dtype)}")
     span = _C.binary("sub", end, input)
-    from_start = lambda: _C.add(input, _C.mul(weight, span))
-    from_end = lambda: _C.binary("sub", end, _C.mul(span, _C.binary("sub", 1, weight)))
     if isinstance(weight, Tensor):
-        y = _C.where_(_C.binary("lt", _C.unary("abs", weight), 0.5), from_start(), from_end())
+        near = _C.binary("lt", _C.unary("abs", weight), 0.5)
+        y = _C.add(_C.where_(near, input, end), _C.mul(span, _C.where_(near, weight, _C.binary("sub", weight, 1))))
     else:
-        y = from_start() if -0.5 < weight < 0.5 else _C.binary("sub", end, _C.mul(span, 1 - weight))
+        near = -0.5 < weight < 0.5
+        y = _C.add(input if near else end, _C.mul(span, weight if near else weight - 1))
     return y if out is None else into(y, out)
 
 

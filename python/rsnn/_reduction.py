@@ -1,5 +1,7 @@
 """Reductions with torch's signatures; each works as a Tensor method too."""
 
+from operator import index
+
 from . import _rsnn as _C
 from . import return_types
 from ._arguments import into, into_all, one_of, required
@@ -12,7 +14,7 @@ def _dims(dim, axis=None):
     dim = axis if dim is None else dim
     if dim is None:
         return []
-    return [int(d) for d in dim] if isinstance(dim, (tuple, list)) else [int(dim)]
+    return [index(d) for d in dim] if isinstance(dim, (tuple, list)) else [index(dim)]
 
 
 def _keep(keepdim, keepdims):
@@ -190,6 +192,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """
     if p == "nuc":
         return nuclear_norm(input if dtype is None else _C.to_dtype(input, dtype), dim, keepdim, out=out)
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported.")
     p = 2.0 if p in ("fro", None) else float(p)
     y = _C.norm(input, p, _dims(dim), keepdim, dtype)
     return y if out is None else into(y, out, exact=True)

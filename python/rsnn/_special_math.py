@@ -16,6 +16,8 @@ def _floating(x):
 def copysign(input, other, *, out=None):
     """Return magnitudes of `input` with signs of `other`."""
     if not isinstance(other, Tensor):
+        if isinstance(other, str):
+            raise TypeError("copysign(): argument 'other' (position 2) must be Tensor or Number, not str")
         other = _C.tensor(float(other), input.dtype if input.is_floating_point() else None)
     elif input.is_floating_point() or other.is_floating_point():
         input = _C.to_dtype(input, _C.result_type([input, other]))
@@ -29,10 +31,11 @@ def hypot(input, other, *, out=None):
     dtype = _C.result_type([input, other])
     if not dtype.is_floating_point:
         raise NotImplementedError(f"\"hypot_cpu\" not implemented for '{scalar_name(dtype)}'")
-    a, b = _C.unary("abs", input), _C.unary("abs", other)
-    big, small = _C.binary("maximum", a, b), _C.binary("minimum", a, b)
-    ratio = _C.binary("div", small, _C.where_(_C.binary("eq", big, 0), 1.0, big))
-    y = _C.mul(big, _C.sqrt(_C.add(_C.mul(ratio, ratio), 1.0)))
+    big = _C.binary("maximum", _C.unary("abs", input.detach()), _C.unary("abs", other.detach()))
+    # The scale is a constant to the gradient: any would do.
+    scale = _C.where_(_C.binary("logical_or", _C.binary("eq", big, 0), _C.test("logical_not", _C.test("isfinite", big))), 1.0, big)
+    a, b = _C.binary("div", input, scale), _C.binary("div", other, scale)
+    y = _C.mul(scale, _C.sqrt(_C.add(_C.square(a), _C.square(b))))
     y = _C.where_(_C.binary("logical_or", _C.test("isinf", a), _C.test("isinf", b)), math.inf, y)
     return y if out is None else into(y, out)
 
@@ -51,7 +54,7 @@ def logaddexp2(input, other, *, out=None):
 
 def _log_sum(a, b, base):
     m = _C.binary("maximum", a, b)
-    gap = _C.unary("neg", _C.unary("abs", _C.binary("sub", a, b)))
+    gap = _C.binary("sub", _C.binary("minimum", a, b), m)
     if base == 2.0:
         y = _C.add(m, _C.binary("div", _C.unary("log1p", _C.unary("exp2", gap)), math.log(2.0)))
     else:
@@ -70,15 +73,17 @@ def _zero_times(input, other, log):
         raise TypeError("xlogy() received an invalid combination of arguments: one of input and other must be a Tensor")
     other = other if isinstance(other, Tensor) else _C.tensor(float(other), input.dtype if input.is_floating_point() else None)
     input = input if isinstance(input, Tensor) else _C.tensor(float(input), other.dtype if other.is_floating_point() else None)
-    zero = _C.binary("logical_and", _C.binary("eq", input, 0), _C.test("logical_not", _C.test("isnan", other)))
-    return _C.where_(zero, 0.0, _C.mul(input, log(other)))
+    factor = log(other)
+    # Zero times no number is zero; zero times a number leaves a slope in `input`.
+    zero = _C.binary("logical_and", _C.binary("eq", input, 0), _C.test("logical_not", _C.test("isfinite", factor)))
+    zero = _C.binary("logical_and", zero, _C.test("logical_not", _C.test("isnan", other)))
+    return _C.mul(input, _C.where_(zero, 0.0, factor))
 
 
-def _skip_nan(name, pair):
+def _skip_nan(name, pair, wins):
     def f(input, other, *, out=None):
-        y = _C.binary(pair, input, other)
-        y = _C.where_(_C.test("isnan", input), other, y)
-        y = _C.where_(_C.test("isnan", other), input, y)
+        first = _C.binary("logical_or", _C.binary(wins, input, other), _C.test("isnan", other))
+        y = _C.where_(first, input, other)
         return y if out is None else into(y, out)
 
     f.__name__ = f.__qualname__ = name
@@ -86,8 +91,8 @@ def _skip_nan(name, pair):
     return f
 
 
-fmax = _skip_nan("fmax", "maximum")
-fmin = _skip_nan("fmin", "minimum")
+fmax = _skip_nan("fmax", "maximum", "ge")
+fmin = _skip_nan("fmin", "minimum", "le")
 
 
 def ldexp(input, other, *, out=None):

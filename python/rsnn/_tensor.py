@@ -55,7 +55,6 @@ for _module, _names in _METHODS.items():
     for _name in _names.split():
         setattr(Tensor, _name, getattr(_module, _name))
 
-Tensor.__invert__ = _pointwise.bitwise_not
 Tensor.layout = property(lambda self: strided)
 Tensor.is_sparse = property(lambda self: False)
 Tensor.is_quantized = property(lambda self: False)
@@ -67,8 +66,8 @@ Tensor.is_mkldnn = False
 Tensor.name = None
 Tensor.T = property(lambda self: self.permute(list(range(self.ndim))[::-1]))
 Tensor.H = property(lambda self: self.transpose(0, 1) if self.ndim == 2 else self)
-Tensor.mT = property(lambda self: self.transpose(-2, -1))
-Tensor.mH = property(lambda self: self.transpose(-2, -1))
+Tensor.mT = property(lambda self: _views._matrices("mT", self))
+Tensor.mH = property(lambda self: _views._matrices("mH", self))
 Tensor.real = property(lambda self: self)
 Tensor.imag = property(_views.imag)
 

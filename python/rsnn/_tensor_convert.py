@@ -23,6 +23,8 @@ def view(self, *shape, dtype=None, size=None):
     """
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], _C.dtype)):
         return _view_dtype(self, dtype or shape[0])
+    if size is None and not shape:
+        raise TypeError("view() received an invalid combination of arguments - got ()")
     return self._view(_sizes(shape) if size is None else list(size))
 
 
@@ -99,6 +101,9 @@ def is_contiguous(self, memory_format=None):
 def contiguous(self, memory_format=None):
     """Return the tensor in row-major order, itself when it is so already."""
     if memory_format in (channels_last, channels_last_3d):
+        rank, name = (4, "channels_last") if memory_format == channels_last else (5, "channels_last_3d")
+        if self.ndim != rank:
+            raise RuntimeError(f"required rank {rank} tensor to use {name} format")
         return _C.contiguous(self.movedim(1, -1)).movedim(-1, 1)
     return _C.contiguous(self)
 
@@ -150,7 +155,10 @@ def type(self, dtype=None, non_blocking=False):
         return prefix + _TYPE_NAMES[self.dtype.name]
     if isinstance(dtype, str):
         names = {v: k for k, v in _TYPE_NAMES.items()}
-        dtype = getattr(_C, names[dtype.rsplit(".", 1)[-1]])
+        name = names.get(dtype.rsplit(".", 1)[-1])
+        if name is None:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = getattr(_C, name)
     return _C.to_dtype(self, dtype)
 
 

@@ -59,10 +59,12 @@ def set_(self, source=None, storage_offset=None, size=None, stride=None):
     """Share the data of another tensor."""
     if source is None:
         self.data = _C.empty([0], self.dtype)
-        return self
-    if not isinstance(source, Tensor):
-        source = source._tensor
-    self.data = source.detach() if size is None else _C.as_strided(source.detach(), list(size), list(stride), storage_offset or 0).detach()
+    else:
+        if not isinstance(source, Tensor):
+            source = source._tensor
+        source = source.detach()
+        self.data = source if size is None else _C.as_strided(source, list(size), list(stride), storage_offset or 0).detach()
+    _C.bump_version(self)
     return self
 
 

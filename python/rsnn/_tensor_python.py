@@ -20,14 +20,20 @@ def tolist(self):
     return _C.tolist(self)
 
 
+def _one(t):
+    if t.numel() != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    return _C.item(t)
+
+
 @method
 def __float__(self):
-    return float(_C.item(self))
+    return float(_one(self))
 
 
 @method
 def __int__(self):
-    return int(_C.item(self))
+    return int(_one(self))
 
 
 @method

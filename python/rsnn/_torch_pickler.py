@@ -119,8 +119,9 @@ class TorchPickler(pickle._Pickler):
                 name = "_rebuild_parameter_with_state"
                 return _global("torch._utils", name), (plain, t.requires_grad, OrderedDict(), state)
             return _global("torch._utils", "_rebuild_parameter"), (plain, t.requires_grad, OrderedDict())
-        if type(t) is not rsnn.Tensor or state:
-            cls = _global("torch", "Tensor") if type(t) is rsnn.Tensor else type(t)
+        kind = getattr(type(t), "_stored_as", type(t))
+        if kind is not rsnn.Tensor or state:
+            cls = _global("torch", "Tensor") if kind is rsnn.Tensor else kind
             return _global("torch._tensor", "_rebuild_from_type_v2"), (rebuild, cls, args, state)
         return rebuild, args
 

@@ -53,9 +53,16 @@ def t(input):
     return input.transpose(0, 1) if input.ndim == 2 else _C.alias(input)
 
 
+def _matrices(name, x):
+    """Swap the last two dimensions; a number stays."""
+    if x.ndim == 1:
+        raise RuntimeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    return x.transpose(-2, -1) if x.ndim else x
+
+
 def adjoint(input):
     """Swap the last two dimensions."""
-    return input.transpose(-2, -1)
+    return _matrices("adjoint()", input)
 
 
 def _wrapped(dims, ndim):
@@ -143,11 +150,11 @@ def broadcast_to(input, size):
 
 def broadcast_tensors(*tensors):
     """Broadcast tensors to their common size."""
-    from ._creation import broadcast_shapes
+    from ._creation import _common_shape
 
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tensors[0]
-    shape = list(broadcast_shapes(*[x.shape for x in tensors]))
+    shape = _common_shape([x.shape for x in tensors])
     return tuple(_C.expand(x, shape) for x in tensors)
 
 

@@ -43,15 +43,7 @@ class ConvertMixin:
 
         def convert(tensor):
             target = dtype if tensor.is_floating_point() else None
-            try:
-                tensor = tensor.to(device=device, dtype=target, non_blocking=non_blocking)
-            except NotImplementedError as error:
-                if str(error).startswith("Cannot copy out of meta tensor"):
-                    raise NotImplementedError(
-                        f"{error} Please use rsnn.nn.Module.to_empty() instead of rsnn.nn.Module.to() when moving "
-                        "module from meta to a different device."
-                    ) from None
-                raise
+            tensor = tensor.to(device=device, dtype=target, non_blocking=non_blocking)
             return tensor if memory_format is None else _arranged(tensor, memory_format)
 
         return self._apply(convert)

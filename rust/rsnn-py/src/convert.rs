@@ -32,26 +32,54 @@ enum Leaf {
     Float(f64),
 }
 
+impl Leaf {
+    /// Whether an integer dtype can hold the number; an unsigned one takes negative numbers modulo its range.
+    fn fits(&self, dtype: DType) -> bool {
+        let bits = 8 * dtype.size() as i32;
+        let (low, high) = match dtype {
+            DType::U8 => (-255.0, 256.0),
+            d if d.is_int() => (-(2f64.powi(bits - 1)), 2f64.powi(bits - 1)),
+            _ => return true,
+        };
+        match *self {
+            Leaf::Bool(_) => true,
+            Leaf::Int(i) => dtype == DType::I64 || (low..high).contains(&(i as f64)),
+            // An infinity or NaN is in no range.
+            Leaf::Float(f) => (low..high).contains(&f.trunc()),
+        }
+    }
+}
+
 /// Leaves of nested sequences in order, with the shape they imply.
 struct Nested {
     shape: Vec<usize>,
     leaves: Vec<Leaf>,
+    /// What the caller asked for.
+    dtype: Option<DType>,
 }
 
 impl Nested {
     fn read(&mut self, obj: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
         if let Some(leaf) = leaf(obj)? {
             if depth != self.shape.len() {
-                return Err(PyValueError::new_err(format!(
-                    "expected sequence of length {} at dim {depth}",
-                    self.shape[depth]
-                )));
+                return Err(PyTypeError::new_err("not a sequence"));
             }
             self.leaves.push(leaf);
             return Ok(());
         }
+        if obj.is_instance_of::<PyString>() {
+            return Err(if depth > 0 {
+                PyValueError::new_err("too many dimensions 'str'")
+            } else {
+                PyTypeError::new_err("new(): invalid data type 'str'")
+            });
+        }
         let Ok(items) = obj.cast::<PySequence>() else {
-            return Err(PyTypeError::new_err(format!("new(): invalid data type '{}'", obj.get_type().name()?)));
+            let got = obj.get_type().name()?;
+            return Err(match self.dtype {
+                Some(_) => PyTypeError::new_err(format!("new(): invalid data type '{got}'")),
+                None => PyRuntimeError::new_err(format!("Could not infer dtype of {got}")),
+            });
         };
         let n = items.len()?;
         if self.leaves.is_empty() && depth == self.shape.len() {
@@ -82,10 +110,9 @@ fn leaf(obj: &Bound<'_, PyAny>) -> PyResult<Option<Leaf>> {
         return Ok(Some(Leaf::Bool(b.is_true())));
     }
     if let Ok(i) = obj.cast::<PyInt>() {
-        return i
-            .extract::<i64>()
-            .map(|i| Some(Leaf::Int(i)))
-            .map_err(|_| PyRuntimeError::new_err("Overflow when unpacking long: value cannot be converted to int64"));
+        return i.extract::<i64>().map(|i| Some(Leaf::Int(i))).map_err(|_| {
+            PyValueError::new_err("Overflow when unpacking long long: value cannot be converted to int64")
+        });
     }
     if let Ok(t) = obj.cast::<PyTensor>() {
         let t = t.get().tensor();
@@ -98,9 +125,6 @@ fn leaf(obj: &Bound<'_, PyAny>) -> PyResult<Option<Leaf>> {
             d if d.is_float() => Leaf::Float(v),
             _ => Leaf::Int(t.item_i64().map_err(raise)?),
         }));
-    }
-    if obj.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("new(): invalid data type 'str'"));
     }
     match number(obj)? {
         Some(t) if t.dtype().is_float() => Ok(Some(Leaf::Float(t.item().map_err(raise)?))),
@@ -120,9 +144,9 @@ pub fn from_data(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tenso
         let t = from_array(obj)?;
         return guard(|| rsnn_ops::copy::cast(&t, dtype.unwrap_or(t.dtype())));
     }
-    let mut nested = Nested { shape: vec![], leaves: vec![] };
+    let mut nested = Nested { shape: vec![], leaves: vec![], dtype };
     nested.read(obj, 0)?;
-    let Nested { shape, leaves } = nested;
+    let Nested { shape, leaves, .. } = nested;
     let found = if leaves.iter().any(|l| matches!(l, Leaf::Float(_))) || leaves.is_empty() {
         default_dtype()
     } else if leaves.iter().any(|l| matches!(l, Leaf::Int(_))) {
@@ -131,6 +155,10 @@ pub fn from_data(obj: &Bound<'_, PyAny>, dtype: Option<DType>) -> PyResult<Tenso
         DType::Bool
     };
     let dtype = dtype.unwrap_or(found);
+    if !leaves.iter().all(|l| l.fits(dtype)) {
+        let text = format!("value cannot be converted to type {} without overflow", dtype.name());
+        return Err(PyRuntimeError::new_err(text));
+    }
     let t = guard(|| Tensor::empty(&shape, dtype, Device::Cpu))?;
     dispatch!(all, dtype, T => {
         for (slot, l) in t.as_mut_slice::<T>().iter_mut().zip(&leaves) {
@@ -239,6 +267,11 @@ fn frombuffer(buffer: &Bound<'_, PyAny>, dtype: PyDType, copy: bool, offset: usi
     if offset > have || !view.is_c_contiguous() {
         return Err(PyValueError::new_err(format!(
             "offset ({offset} bytes) must be non-negative and no greater than buffer length ({have} bytes) - 1"
+        )));
+    }
+    if count < 0 && !(have - offset).is_multiple_of(size) {
+        return Err(PyValueError::new_err(format!(
+            "buffer length ({have} bytes) after offset ({offset} bytes) must be a multiple of element size ({size})"
         )));
     }
     let n = if count < 0 { (have - offset) / size } else { count as usize };

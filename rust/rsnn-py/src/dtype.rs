@@ -1,5 +1,5 @@
 //! `rsnn.dtype` and `rsnn.device` objects.
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
@@ -79,10 +79,16 @@ impl PyDevice {
 impl PyDevice {
     #[new]
     #[pyo3(signature = (device, index=None))]
-    fn new(device: &Bound<'_, PyAny>, index: Option<u32>) -> PyResult<PyDevice> {
+    fn new(device: &Bound<'_, PyAny>, index: Option<i64>) -> PyResult<PyDevice> {
         let mut d = parse(device)?;
-        if index.is_some() {
-            d.index = index;
+        if let Some(i) = index {
+            d.index = Some(u32::try_from(i).map_err(|_| {
+                PyRuntimeError::new_err(if i < 0 {
+                    "Device index must not be negative"
+                } else {
+                    "Device index is too large"
+                })
+            })?);
         }
         Ok(d)
     }
@@ -136,6 +142,11 @@ pub fn parse(obj: &Bound<'_, PyAny>) -> PyResult<PyDevice> {
     match kind.as_str() {
         "cpu" => Ok(PyDevice { gpu: false, index }),
         "gpu" | "cuda" | "xpu" | "mps" => Ok(PyDevice { gpu: true, index }),
+        "" => Err(PyRuntimeError::new_err("Device string must not be empty")),
+        "meta" => Err(PyNotImplementedError::new_err(
+            "device 'meta': rsnn has no tensors without data. Build a module without initial values with \
+             rsnn.nn.utils.skip_init, or give one fresh memory with Module.to_empty(device=...)",
+        )),
         _ => Err(PyRuntimeError::new_err(format!(
             "Expected one of cpu, gpu, cuda, xpu, mps device type at start of device string: {text}"
         ))),

@@ -71,7 +71,7 @@ fn parse(x: &Tensor, key: &Bound<'_, PyAny>) -> PyResult<Parsed> {
     let mut dim = 0;
     let mut advanced: Vec<Option<Tensor>> = vec![];
     let mut any = false;
-    for item in &items {
+    for (place, item) in items.iter().enumerate() {
         if item.is_none() {
             y = view::unsqueeze(&y, dim as i64).map_err(raise)?;
             advanced.push(None);
@@ -88,7 +88,7 @@ fn parse(x: &Tensor, key: &Bound<'_, PyAny>) -> PyResult<Parsed> {
             let size = y.shape()[dim] as i64;
             if i < -size || i >= size {
                 return Err(PyIndexError::new_err(format!(
-                    "index {i} is out of bounds for dimension {dim} with size {size}"
+                    "index {i} is out of bounds for dimension {place} with size {size}"
                 )));
             }
             y = view::select(&y, dim as i64, i).map_err(raise)?;
@@ -148,7 +148,9 @@ pub fn set(x: &Tensor, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyRe
     };
     if !p.advanced.is_empty() {
         return guard(|| {
-            let value = rsnn_ops::copy::to_dtype(&value, x.dtype())?;
+            let masked = p.advanced.iter().flatten().any(|t| t.dtype() == DType::Bool);
+            let converts = value.is_number() || masked && value.numel() == 1;
+            let value = if converts { rsnn_ops::copy::to_dtype(&value, x.dtype())? } else { value };
             rsnn_ops::index::index_put_(&p.view, &p.advanced, &value, false)
         });
     }

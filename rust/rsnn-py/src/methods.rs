@@ -35,7 +35,7 @@ fn mul(a: In, b: In) -> Out {
     run(|| elementwise::mul(&a, &b))
 }
 #[pyfunction]
-fn matmul(a: In, b: In) -> Out {
+fn matmul(a: Only, b: Only) -> Out {
     run(|| rsnn_ops::matmul::matmul(&a, &b))
 }
 #[pyfunction]
@@ -55,20 +55,15 @@ fn expand(x: In, shape: Vec<i64>) -> Out {
         for (i, &d) in shape.iter().enumerate() {
             out.push(match d {
                 -1 if i < lead => {
-                    rsnn_core::bail!(Runtime, "expand: -1 is not allowed in a leading, non-existing dimension {i}")
+                    rsnn_core::bail!(
+                        Runtime,
+                        "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
+                    )
                 }
                 -1 => x.shape()[i - lead],
                 d if d < 0 => rsnn_core::bail!(Runtime, "expand: invalid size {d} at dimension {i}"),
                 d => d as usize,
             });
-        }
-        if shape.len() < x.ndim() {
-            rsnn_core::bail!(
-                Runtime,
-                "expand: the number of sizes provided ({}) must be greater or equal to the number of dimensions in the tensor ({})",
-                shape.len(),
-                x.ndim()
-            );
         }
         view::expand(&x, &out)
     })

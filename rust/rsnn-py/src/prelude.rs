@@ -1,7 +1,7 @@
 //! What every function file needs: argument and result types, and `run`, the one door into native code.
 use crate::tensor::{PyTensor, wrap};
 pub use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
 use pyo3::{Borrowed, exceptions::PyTypeError};
 use rsnn_ops::{DType, Result, Tensor};
 use std::ops::Deref;
@@ -29,6 +29,51 @@ impl<'a, 'py> FromPyObject<'a, 'py> for In {
             Some(t) => Ok(In(t)),
             None => Err(PyTypeError::new_err(format!("expected Tensor or number, got {}", obj.get_type().name()?))),
         }
+    }
+}
+
+/// A tensor argument that no number can stand for.
+pub struct Only(pub Tensor);
+
+impl Deref for Only {
+    type Target = Tensor;
+    fn deref(&self) -> &Tensor {
+        &self.0
+    }
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Only {
+    type Error = PyErr;
+    fn extract(obj: Borrowed<'a, 'py, PyAny>) -> PyResult<Only> {
+        match obj.cast::<PyTensor>() {
+            Ok(_) => obj.extract::<In>().map(|x| Only(x.0)),
+            Err(_) => Err(PyTypeError::new_err(format!("must be Tensor, not {}", obj.get_type().name()?))),
+        }
+    }
+}
+
+/// The tensors of a list or tuple.
+pub struct Several(pub Vec<Tensor>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Several {
+    type Error = PyErr;
+    fn extract(obj: Borrowed<'a, 'py, PyAny>) -> PyResult<Several> {
+        let each = |(i, item): (usize, Bound<'py, PyAny>)| match item.extract::<Only>() {
+            Ok(x) => Ok(x.0),
+            Err(_) => Err(PyTypeError::new_err(format!(
+                "expected Tensor as element {i} in argument 0, but got {}",
+                item.get_type().name()?
+            ))),
+        };
+        let tensors: PyResult<Vec<Tensor>> = if let Ok(list) = obj.cast::<PyList>() {
+            list.iter().enumerate().map(each).collect()
+        } else if let Ok(tuple) = obj.cast::<PyTuple>() {
+            tuple.iter().enumerate().map(each).collect()
+        } else {
+            let got = obj.get_type().name()?;
+            return Err(PyTypeError::new_err(format!("must be tuple of Tensors, not {got}")));
+        };
+        tensors.map(Several)
     }
 }
 

@@ -3,9 +3,9 @@ use crate::dtype::{PyDType, PyDevice};
 use crate::prelude::*;
 use crate::raise::raise;
 use crate::size::size;
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyInt, PyTuple, PyType};
 use rsnn_ops::elementwise::{self, Binary};
 use rsnn_ops::{Tensor, view};
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -82,6 +82,14 @@ fn root(exponent: &Bound<'_, PyAny>) -> Option<&'static str> {
         -0.5 => Some("rsqrt"),
         _ => None,
     }
+}
+
+/// An integer to the power of a negative Python int is no integer.
+fn refuse_negative_power(x: &Tensor, exponent: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !x.dtype().is_float() && exponent.cast::<PyInt>().is_ok_and(|e| e.lt(0).unwrap_or(false)) {
+        return Err(PyRuntimeError::new_err("Integers to negative integer powers are not allowed."));
+    }
+    Ok(())
 }
 
 fn in_place(kind: Binary, slf: &Bound<'_, PyTensor>, b: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -174,6 +182,7 @@ impl PyTensor {
             let out = guard(|| rsnn_ops::unary::unary(name, &slf.get().tensor, [0.0; 3]))?;
             return Ok(wrap(slf.py(), out)?.unbind());
         }
+        refuse_negative_power(&slf.get().tensor, o)?;
         binary(Binary::Pow, slf.as_any(), o, false)
     }
     fn __rpow__(slf: &Bound<'_, Self>, o: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> Obj {
@@ -222,6 +231,7 @@ impl PyTensor {
         in_place(Binary::Remainder, slf, o)
     }
     fn __ipow__(slf: &Bound<'_, Self>, o: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        refuse_negative_power(&slf.get().tensor, o)?;
         in_place(Binary::Pow, slf, o)
     }
     fn __iand__(slf: &Bound<'_, Self>, o: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -242,8 +252,18 @@ impl PyTensor {
     fn __neg__(&self) -> Out {
         run(|| elementwise::neg(&self.tensor))
     }
-    fn __pos__(slf: Py<Self>) -> Py<Self> {
-        slf
+    fn __pos__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        if slf.get().tensor.dtype() == rsnn_ops::DType::Bool {
+            return Err(PyRuntimeError::new_err("The `+` operator, on a bool tensor is not supported."));
+        }
+        Ok(slf)
+    }
+    fn __invert__(&self) -> Out {
+        if self.tensor.dtype().is_float() {
+            let text = "~ (operator.invert) is only implemented on integer and Boolean-type tensors";
+            return Err(PyTypeError::new_err(text));
+        }
+        run(|| rsnn_ops::unary::test("bitwise_not", &self.tensor))
     }
     fn __abs__(&self) -> Out {
         run(|| rsnn_ops::unary::apply_named("abs", &self.tensor))
@@ -272,7 +292,7 @@ impl PyTensor {
     fn __bool__(&self) -> PyResult<bool> {
         if self.tensor.numel() != 1 {
             let n = self.tensor.numel();
-            return Err(pyo3::exceptions::PyRuntimeError::new_err(if n == 0 {
+            return Err(PyRuntimeError::new_err(if n == 0 {
                 "Boolean value of Tensor with no values is ambiguous"
             } else {
                 "Boolean value of Tensor with more than one value is ambiguous"
@@ -285,6 +305,9 @@ impl PyTensor {
     }
     fn __setitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         crate::indexing::set(&slf.get().tensor, key, value)
+    }
+    fn __delitem__(&self, _key: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyTypeError::new_err("Tensor does not support deleting items"))
     }
 
     #[getter]
@@ -406,7 +429,7 @@ impl PyTensor {
     #[setter]
     fn set_data(&self, value: In) -> PyResult<()> {
         if self.tensor.requires_grad() && !value.dtype().is_float() {
-            return Err(pyo3::exceptions::PyRuntimeError::new_err(
+            return Err(PyRuntimeError::new_err(
                 "data set to a tensor that requires gradients must be floating point or complex dtype",
             ));
         }
@@ -417,7 +440,7 @@ impl PyTensor {
     #[getter(_version)]
     fn version(&self) -> PyResult<u64> {
         if self.tensor.storage().is_inference() {
-            return Err(pyo3::exceptions::PyRuntimeError::new_err("Inference tensors do not track version counter."));
+            return Err(PyRuntimeError::new_err("Inference tensors do not track version counter."));
         }
         Ok(self.tensor.version())
     }
@@ -483,9 +506,7 @@ pub fn unsigned(shape: &[i64]) -> PyResult<Vec<usize>> {
         .iter()
         .map(|&d| {
             usize::try_from(d).map_err(|_| {
-                pyo3::exceptions::PyRuntimeError::new_err(format!(
-                    "Trying to create tensor with negative dimension {d}: {shape:?}"
-                ))
+                PyRuntimeError::new_err(format!("Trying to create tensor with negative dimension {d}: {shape:?}"))
             })
         })
         .collect()

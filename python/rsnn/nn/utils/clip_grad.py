@@ -60,6 +60,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     >>> layer(rsnn.ones(1, 2)).sum().backward()
     >>> norm = rsnn.nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
     """
+    max_norm = float(max_norm)
     listed = _listed(parameters)
     if not listed and isinstance(parameters, types.GeneratorType):
         warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)

@@ -24,11 +24,6 @@ def skip_init(module_cls, *args, **kwargs):
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
     device = kwargs.pop("device", "cpu")
-    try:
-        return module_cls(*args, **kwargs, device="meta").to_empty(device=device)
-    except (RuntimeError, NotImplementedError) as error:
-        if "meta" not in str(error):
-            raise
     # Without a meta device values are drawn, at no cost to the generator.
     with rsnn.random.fork_rng():
         return module_cls(*args, **kwargs, device=device)

@@ -201,7 +201,7 @@ fn check(x: &Tensor, named: &[(&str, Option<&Tensor>)], train: bool) -> Result<(
     ensure!(
         !train || s.outer * s.inner != 1,
         Value,
-        "Expected more than 1 value per channel when training, got input size {:?}",
+        "Expected more than 1 value per channel when training, got input size rsnn.Size({:?})",
         x.shape()
     );
     for (name, t) in named {

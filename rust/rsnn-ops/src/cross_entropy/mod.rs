@@ -63,7 +63,7 @@ impl Op for CrossEntropy {
         let (x, t) = (&ins[0], &ins[1]);
         ensure!(
             x.dtype().is_float(),
-            Runtime,
+            NotImplemented,
             "\"log_softmax_lastdim_kernel_impl\" not implemented for '{}'",
             x.dtype().scalar_name()
         );

@@ -44,7 +44,12 @@ impl Op for Ctc {
     }
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         let (x, s) = (&ins[0], ins[0].shape());
-        ensure!(x.dtype().is_float(), Runtime, "\"ctc_loss_cpu\" not implemented for '{}'", x.dtype().scalar_name());
+        ensure!(
+            x.dtype().is_float(),
+            NotImplemented,
+            "\"ctc_loss_cpu\" not implemented for '{}'",
+            x.dtype().scalar_name()
+        );
         let states = self.samples.iter().map(|(_, labels)| labels.len()).max().unwrap_or(0) * 2 + 3;
         let wide = x.dtype().compute();
         Ok(smallvec![

@@ -97,6 +97,11 @@ impl Binary {
             Runtime,
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
         );
+        ensure!(
+            !(self == Sub && (a.dtype() == DType::Bool || b.dtype() == DType::Bool)),
+            Runtime,
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+        );
         Ok(match self {
             _ if self.is_comparison() => (common, DType::Bool),
             Div | Atan2 if !common.is_float() => match default_dtype() {
@@ -281,9 +286,8 @@ fn gradient(kind: Binary, cx: &Ctx, g: &Tensor) -> Result<Grads> {
         Fmod => (
             Some(g.clone()),
             want(1, &|| {
-                let (a, b) = (input(0)?, input(1)?);
-                let rest = apply(Fmod, &[a.clone(), b.clone()])?;
-                neg(&mul(g, &div(&sub(&a, &rest)?, &b)?)?)
+                let quotient = crate::unary::apply_named("trunc", &div(&input(0)?, &input(1)?)?)?;
+                neg(&mul(g, &quotient)?)
             })?,
         ),
         Pow => (
@@ -297,19 +301,23 @@ fn gradient(kind: Binary, cx: &Ctx, g: &Tensor) -> Result<Grads> {
         ),
         Maximum | Minimum => {
             let (a, b) = (input(0)?, input(1)?);
-            let wins = if kind == Maximum { Gt } else { Lt };
+            // NaN wins and loses against nothing, so that the gradient reaches both.
+            let loses = if kind == Maximum { Lt } else { Gt };
             let half = mul(g, &Tensor::number(0.5, DType::F32)?)?;
             let tie = apply(Eq, &[a.clone(), b.clone()])?;
             let split = |first: Tensor| crate::select::where_(&tie, &half, &first);
             let zero = zero_of(g)?;
             (
-                want(0, &|| split(crate::select::where_(&apply(wins, &[a.clone(), b.clone()])?, g, &zero)?))?,
-                want(1, &|| split(crate::select::where_(&apply(wins, &[b.clone(), a.clone()])?, g, &zero)?))?,
+                want(0, &|| split(crate::select::where_(&apply(loses, &[a.clone(), b.clone()])?, &zero, g)?))?,
+                want(1, &|| split(crate::select::where_(&apply(loses, &[b.clone(), a.clone()])?, &zero, g)?))?,
             )
         }
         Atan2 => {
             let (a, b) = (input(0)?, input(1)?);
-            let scale = div(g, &add(&mul(&a, &a)?, &mul(&b, &b)?)?)?;
+            let square = add(&mul(&a, &a)?, &mul(&b, &b)?)?;
+            // There is no angle where both are zero, or so small that their squares are.
+            let scale = div(g, &square)?;
+            let scale = crate::select::where_(&is_zero(&square)?, &zero_of(&scale)?, &scale)?;
             (want(0, &|| mul(&scale, &b))?, want(1, &|| neg(&mul(&scale, &a)?))?)
         }
         FloorDivide => (None, None),

@@ -90,6 +90,7 @@ impl Op for RowSum {
 /// `out[.., ids[j], ..] += alpha * src[.., j, ..]` on contiguous tensors of one dtype.
 pub(crate) fn add_rows_into(out: &Tensor, dim: usize, ids: &[i64], src: &Tensor, alpha: Option<f64>) -> Result<()> {
     let lines = Lines::of(out.shape(), dim);
+    ensure!(out.ndim() > 1 || kernel::out_of_bounds(ids, lines.size).is_none(), Index, "index out of range in self");
     kernel::check_bounds(ids, dim, lines.size)?;
     ensure!(src.numel() == lines.outer * ids.len() * lines.inner, Runtime, "index_add_(): source of wrong size");
     dispatch!(all, out.dtype(), T => {

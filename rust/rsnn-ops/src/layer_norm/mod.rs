@@ -63,7 +63,7 @@ impl Op for Norm {
         let x = &ins[0];
         ensure!(
             x.dtype().is_float(),
-            Runtime,
+            NotImplemented,
             "\"LayerNormKernelImpl\" not implemented for '{}'",
             x.dtype().scalar_name()
         );
@@ -78,7 +78,12 @@ impl Op for Norm {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let (rows, cols) = self.sizes(&call.ins[0]);
         let same = call.ins.iter().all(|t| t.dtype() == call.ins[0].dtype());
-        ensure!(same, Runtime, "{}: expected weight and bias to have the dtype of the input", self.name());
+        ensure!(
+            same,
+            Runtime,
+            "mixed dtype (CPU): expect parameter to have scalar type of {}",
+            call.ins[0].dtype().scalar_name()
+        );
         dispatch!(float, call.ins[0].dtype(), self.name(), T => {
             let args = NormArgs {
                 x: call.input::<T>(0),

@@ -32,13 +32,11 @@ impl Op for Linear {
             w.shape()[1]
         );
         for t in ins {
-            ensure!(
-                t.dtype() == x.dtype(),
-                Runtime,
-                "mat1 and mat2 must have the same dtype, but got {} and {}",
-                x.dtype().scalar_name(),
-                t.dtype().scalar_name()
-            );
+            let (a, b) = (x.dtype().scalar_name(), t.dtype().scalar_name());
+            if ins.len() == 2 && a != b {
+                bail!(Runtime, "expected m1 and m2 to have the same dtype, but got: {a} != {b}");
+            }
+            ensure!(a == b, Runtime, "mat1 and mat2 must have the same dtype, but got {a} and {b}");
         }
         if let Some(b) = ins.get(2) {
             ensure!(b.shape() == [n], Runtime, "linear: expected bias of shape ({n},), got {:?}", b.shape());
@@ -92,6 +90,9 @@ impl Op for Linear {
         // The input's gradient needs the weight and the weight's the input; the bias needs nothing.
         let inputs = ((followed & 1) << 1) | ((followed & 2) >> 1);
         Saves { inputs, outputs: 0 }
+    }
+    fn saves_data(&self) -> u32 {
+        2
     }
     fn strided(&self) -> bool {
         true

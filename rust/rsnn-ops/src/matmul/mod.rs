@@ -27,8 +27,15 @@ impl Op for Matmul {
         );
         let (n, p) = (a.ndim(), b.ndim());
         let (m, k, k2, cols) = (a.shape()[n - 2], a.shape()[n - 1], b.shape()[p - 2], b.shape()[p - 1]);
-        ensure!(k == k2, Runtime, "mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{cols})");
         let mut shape: Dims = broadcast_shapes(&a.shape()[..n - 2], &b.shape()[..p - 2])?;
+        if k != k2 && p > 2 {
+            let count: usize = shape.iter().product();
+            bail!(
+                Runtime,
+                "Expected size for first two dimensions of batch2 tensor to be: [{count}, {k}] but got: [{count}, {k2}]."
+            );
+        }
+        ensure!(k == k2, Runtime, "mat1 and mat2 shapes cannot be multiplied ({m}x{k} and {k2}x{cols})");
         shape.extend([m, cols]);
         Ok(smallvec::smallvec![Meta { shape, dtype: a.dtype(), device: a.device() }])
     }
@@ -156,6 +163,11 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             a.numel(),
             b.numel()
         );
+    }
+    if a.ndim() > 1 && b.ndim() == 1 {
+        let (k, n) = (a.shape()[a.ndim() - 1], b.shape()[0]);
+        let rows: usize = a.shape()[..a.ndim() - 1].iter().product();
+        ensure!(k == n, Runtime, "size mismatch, got input ({rows}), mat ({rows}x{k}), vec ({n})");
     }
     let (left, right) = (a.ndim() == 1, b.ndim() == 1);
     let a2 = if left { view::unsqueeze(a, 0)? } else { a.clone() };

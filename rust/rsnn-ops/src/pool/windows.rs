@@ -1,6 +1,6 @@
 //! The windows of a pooling op: along each of three axes (missing leading ones have size 1) a list of spans.
 use crate::tensor::Tensor;
-use rsnn_core::{Result, ensure};
+use rsnn_core::{Result, bail, ensure};
 
 /// Elements `start, start + step, .. < end` of one axis, and how many a mean counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,7 +101,12 @@ pub(super) fn spread(op: &str, name: &str, list: &[i64], rank: usize, missing: u
     let mut out = [missing; 3];
     for i in 0..rank {
         let v = if list.len() == 1 { list[0] } else { list[i] };
-        ensure!((0..1 << 40).contains(&v), Runtime, "{op}: {name} should not be negative, but got {v}");
+        if !(0..1 << 40).contains(&v) {
+            match name {
+                "padding" => bail!(Runtime, "{op}: pad must be non-negative, but got pad: {v}"),
+                _ => bail!(Runtime, "{op}: {name} should be greater than zero, but got {v}"),
+            }
+        }
         out[3 - rank + i] = v as usize;
     }
     Ok(out)

@@ -27,7 +27,7 @@ impl Op for Softmax {
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         ensure!(
             ins[0].dtype().is_float(),
-            Runtime,
+            NotImplemented,
             "\"{}_lastdim_kernel_impl\" not implemented for '{}'",
             self.name(),
             ins[0].dtype().scalar_name()

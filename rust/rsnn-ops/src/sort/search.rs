@@ -116,7 +116,15 @@ pub fn histc(x: &Tensor, bins: i64, low: f64, high: f64) -> Result<Tensor> {
     if low == high {
         (low, high) = (low - 1.0, high + 1.0);
     }
-    ensure!(low.is_finite() && high.is_finite(), Runtime, "torch.histc: range of [{low}, {high}] is not finite");
+    // NaN in lower case, as torch prints it.
+    let plain = |v: f64| v.to_string().to_lowercase();
+    ensure!(
+        low.is_finite() && high.is_finite(),
+        Runtime,
+        "torch.histc: range of [{}, {}] is not finite",
+        plain(low),
+        plain(high)
+    );
     ensure!(low < high, Runtime, "torch.histc: max must be larger than min");
     let out = crate::fill::zeros(&[bins as usize], DType::F64, Device::Cpu)?;
     let counts = out.as_mut_slice::<f64>();

@@ -199,13 +199,25 @@ pub fn transpose(x: &Tensor, a: i64, b: i64) -> Result<Tensor> {
 }
 
 pub fn expand(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    let can = rsnn_core::broadcast_shapes(x.shape(), shape).is_ok_and(|s| s.as_slice() == shape);
-    ensure!(
-        can && shape.len() >= x.ndim(),
-        Runtime,
-        "The expanded size of the tensor {shape:?} must match the existing size {:?} at non-singleton dimensions",
-        x.shape()
-    );
+    let lead = shape.len().checked_sub(x.ndim());
+    let Some(lead) = lead else {
+        bail!(
+            Runtime,
+            "expand: the number of sizes provided ({}) must be greater or equal to the number of dimensions in the tensor ({})",
+            shape.len(),
+            x.ndim()
+        )
+    };
+    if let Some(i) = (0..x.ndim()).rev().find(|&i| x.shape()[i] != 1 && x.shape()[i] != shape[lead + i]) {
+        bail!(
+            Runtime,
+            "The expanded size of the tensor ({}) must match the existing size ({}) at non-singleton dimension {}.  Target sizes: {shape:?}.  Tensor sizes: {:?}",
+            shape[lead + i],
+            x.shape()[i],
+            lead + i,
+            x.shape()
+        );
+    }
     Ok(make(View::Expand(Dims::from_slice(shape)), x))
 }
 

@@ -171,8 +171,13 @@ pub fn as_strided(x: &Tensor, shape: &[i64], strides: &[i64], offset: Option<i64
         strides.len(),
         shape.len()
     );
-    if let Some(&bad) = shape.iter().chain(strides).chain(&offset).find(|&&v| v < 0) {
-        bail!(Runtime, "as_strided: Negative sizes, strides or offsets are not supported, got {bad}");
+    ensure!(
+        strides.iter().all(|&s| s >= 0),
+        Runtime,
+        "as_strided: Negative strides are not supported at the moment, got strides: {strides:?}"
+    );
+    if let Some(&bad) = shape.iter().chain(&offset).find(|&&v| v < 0) {
+        bail!(Runtime, "as_strided: Negative sizes or offsets are not supported, got {bad}");
     }
     let layout = Layout {
         shape: shape.iter().map(|&d| d as usize).collect(),

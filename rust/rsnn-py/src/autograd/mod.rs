@@ -96,9 +96,9 @@ pub fn set_grad(x: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
         "can't assign Variable as its own grad".into()
     } else if g.dtype() != x.dtype() {
         format!(
-            "attempting to assign a gradient with dtype '{}' to a tensor with dtype '{}'. The gradient must match the tensor's dtype.",
-            g.dtype().name(),
-            x.dtype().name()
+            "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the tensor's dtype.",
+            g.dtype().c_name(),
+            x.dtype().scalar_name()
         )
     } else if g.device() != x.device() {
         format!(

@@ -4,14 +4,14 @@ use rsnn_ops::{flip as rearrange, join as ops};
 
 #[pyfunction]
 #[pyo3(signature = (tensors, dim=0))]
-fn cat(tensors: Vec<In>, dim: i64) -> Out {
-    run(|| ops::cat(&crate::prelude::tensors(tensors), dim))
+fn cat(tensors: Several, dim: i64) -> Out {
+    run(|| ops::cat(&tensors.0, dim))
 }
 
 #[pyfunction]
 #[pyo3(signature = (tensors, dim=0))]
-fn stack(tensors: Vec<In>, dim: i64) -> Out {
-    run(|| ops::stack(&crate::prelude::tensors(tensors), dim))
+fn stack(tensors: Several, dim: i64) -> Out {
+    run(|| ops::stack(&tensors.0, dim))
 }
 
 #[pyfunction]

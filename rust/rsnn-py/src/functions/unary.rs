@@ -6,14 +6,14 @@ use std::sync::OnceLock;
 /// The op `name` of `unary_names()` with up to three parameters.
 #[pyfunction]
 #[pyo3(signature = (name, x, p0=0.0, p1=0.0, p2=0.0))]
-fn unary(name: &str, x: In, p0: f64, p1: f64, p2: f64) -> Out {
+fn unary(name: &str, x: Only, p0: f64, p1: f64, p2: f64) -> Out {
     run(|| ops::unary(name, &x, [p0, p1, p2]))
 }
 
 /// `unary` written into `x`.
 #[pyfunction]
 #[pyo3(signature = (name, x, p0=0.0, p1=0.0, p2=0.0))]
-fn unary_(name: &str, x: In, p0: f64, p1: f64, p2: f64) -> Out {
+fn unary_(name: &str, x: Only, p0: f64, p1: f64, p2: f64) -> Out {
     run(|| ops::unary_(name, &x, [p0, p1, p2]).map(|()| x.0))
 }
 
@@ -25,14 +25,14 @@ fn unary_names() -> Vec<&'static str> {
 
 /// `logical_not`, `bitwise_not`, `isnan`, `isinf`, `isfinite`, `isposinf`, `isneginf`, `signbit`.
 #[pyfunction]
-fn test(name: &str, x: In) -> Out {
+fn test(name: &str, x: Only) -> Out {
     run(|| ops::test(name, &x))
 }
 
 /// Bounds are numbers, tensors or None.
 #[pyfunction]
 #[pyo3(signature = (x, low=None, high=None))]
-fn clamp(x: In, low: Option<In>, high: Option<In>) -> Out {
+fn clamp(x: Only, low: Option<In>, high: Option<In>) -> Out {
     run(|| {
         let (low, high) = (opt(&low), opt(&high));
         let numbers = [low, high].into_iter().flatten().all(rsnn_ops::Tensor::is_number);
@@ -49,7 +49,7 @@ fn clamp(x: In, low: Option<In>, high: Option<In>) -> Out {
 macro_rules! rows {
     ($($name:ident ( $($p:ident),* );)*) => { $(
         #[pyfunction]
-        fn $name(x: In $(, $p: f64)*) -> Out {
+        fn $name(x: Only $(, $p: f64)*) -> Out {
             static ROW: OnceLock<&'static ops::Row> = OnceLock::new();
             run(|| {
                 let row = match ROW.get() {
@@ -97,7 +97,7 @@ rows! {
 
 #[pyfunction]
 #[pyo3(signature = (x, tanh=false))]
-fn gelu(x: In, tanh: bool) -> Out {
+fn gelu(x: Only, tanh: bool) -> Out {
     run(|| ops::apply_named(if tanh { "gelu_tanh" } else { "gelu" }, &x))
 }
 
