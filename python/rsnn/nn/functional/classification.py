@@ -23,16 +23,15 @@ def _check_reduction(reduction):
 def _rows(input, target):
     """Bring (N, C, d1, ...) to (N·d, C) and the target to (N·d,); return them and the shape of one loss per row."""
     ndim = input.dim()
+    if ndim <= 2 and target.dim() > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if ndim == 1:
-        if target.dim():
-            raise ValueError(f"Expected input batch_size (1) to match target batch_size ({target.shape[0]}).")
+        if target.numel() != 1:
+            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {target.numel()}")
         return input.unsqueeze(0), target.reshape(1), ()
     if ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {ndim})")
     expected = (input.shape[0], *input.shape[2:])
-    if target.dim() == 0 or input.shape[0] != target.shape[0]:
-        arrived = target.shape[0] if target.dim() else 1
-        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({arrived}).")
     if target.shape != expected:
         raise RuntimeError(f"Expected target size {list(expected)}, got {list(target.shape)}")
     if ndim > 2:
@@ -46,14 +45,22 @@ def _finish_rows(loss, target, weight, ignore_index, reduction, shape):
         return loss.sum()
     if reduction == "none":
         return loss.view(shape)
+    return loss.sum() / _count(target, weight, ignore_index)
+
+
+def _count(target, weight, ignore_index):
+    """Return how many classes a mean divides by: the sum of their weights where there are weights."""
     kept = target != ignore_index
     if weight is None:
-        return loss.sum() / kept.sum()
-    total = (weight.index_select(0, target.masked_fill(~kept, 0)) * kept).sum()
-    return loss.sum() / total
+        return kept.sum()
+    return (weight.index_select(0, target.masked_fill(~kept, 0)) * kept).sum()
 
 
-def _check_class_dtype(target):
+def _check_classes(input, target):
+    """Check the target's batch size and dtype."""
+    if input.dim() > 1 and (target.dim() == 0 or input.shape[0] != target.shape[0]):
+        arrived = target.shape[0] if target.dim() else 0
+        raise ValueError(f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({arrived}).")
     if target.dtype not in (rsnn.int64, rsnn.uint8):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {scalar_type(target)}")
 
@@ -101,7 +108,7 @@ def cross_entropy(
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {scalar_type(target)}"
         )
-    _check_class_dtype(target)
+    _check_classes(input, target)
     rows, flat, shape = _rows(input, target)
     flat = flat.long()
     loss = _C.cross_entropy(rows, flat, weight, ignore_index, label_smoothing)
@@ -131,7 +138,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
         reduction = legacy_reduction(size_average, reduce)
     _check_reduction(reduction)
     _check_weight(input, weight)
-    _check_class_dtype(target)
+    _check_classes(input, target)
     rows, flat, shape = _rows(input, target)
     kept = flat != ignore_index
     index = flat.masked_fill(~kept, 0).long()
@@ -164,19 +171,111 @@ def linear_cross_entropy(
     Args:
         input: (N, in_features) or (in_features,).
         linear_weight: (C, *, in_features), where * are further dimensions of the target.
-        options: accepted; how the work is cut is ours to choose.
+        options: `batch_chunk_size` says how many rows to take at a time; the rest is ours to choose.
+
+    Only the logits of some rows exist at a time, in the backward too; a second derivative takes them all.
     """
     outer = linear_weight.shape[:-1]
-    flat_weight = linear_weight.reshape(-1, linear_weight.shape[-1])
-    logits = _C.linear(input, flat_weight, None if linear_bias is None else linear_bias.reshape(-1))
-    return cross_entropy(
-        logits.reshape(*input.shape[:-1], *outer),
-        target,
-        weight,
-        ignore_index=-100 if ignore_index is None else ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-    )
+    linear_weight = linear_weight.reshape(-1, linear_weight.shape[-1])
+    linear_bias = None if linear_bias is None else linear_bias.reshape(-1)
+    if _C.autocast_acts():  # once, not for every piece
+        to = rsnn.get_autocast_dtype(input.device.type)
+        input, linear_weight = input.to(to), linear_weight.to(to)
+        linear_bias = None if linear_bias is None else linear_bias.to(to)
+    loss = {
+        "outer": outer,
+        "weight": weight,
+        "ignore_index": -100 if ignore_index is None else ignore_index,
+        "reduction": reduction,
+        "label_smoothing": label_smoothing,
+    }
+    rows = options and options.batch_chunk_size or _rows_at_a_time(linear_weight)
+    whole = input.dim() != 2 or input.shape[0] <= rows or target.dim() == 0 or target.shape[0] != input.shape[0]
+    # The blocks have no gradients for what describes the classes.
+    if whole or target.requires_grad or (weight is not None and weight.requires_grad):
+        return _projected(input, linear_weight, linear_bias, target, **loss)
+    _check_reduction(reduction)
+    follow = rsnn.is_grad_enabled() and reduction != "none"
+    return _LinearCrossEntropy.apply(input, linear_weight, linear_bias, target, rows, follow, loss)
+
+
+def _rows_at_a_time(linear_weight, size=8 << 20):
+    """Return how many rows of logits take `size` bytes; more where reading the weight would outweigh the products."""
+    classes, features = linear_weight.shape
+    return max(size // max(classes * linear_weight.element_size(), 1), features // 4, 1)
+
+
+def _projected(input, linear_weight, linear_bias, target, outer, **loss):
+    logits = _C.linear(input, linear_weight, linear_bias)
+    return cross_entropy(logits.reshape(*input.shape[:-1], *outer), target, **loss)
+
+
+def _by_rows(input, linear_weight, linear_bias, target, rows, loss, upstream, needs):
+    """Return the loss of every row, and of [input, weight, bias] the gradients that `needs` asks for.
+
+    Args:
+        upstream: the gradients of the losses, or one for all.
+    """
+    each = {**loss, "reduction": "none"}
+    outer = each.pop("outer")
+    wide = rsnn.promote_types(input.dtype, rsnn.float32)
+    follow = any(needs)
+    losses, of_input, sums = [], [], [None, None]
+    for start in range(0, input.shape[0], rows):
+        part = slice(start, start + rows)
+        x = input[part]
+        logits = _C.linear(x, linear_weight, linear_bias)
+        with rsnn.set_grad_enabled(follow):
+            logits.requires_grad_(follow)
+            values = cross_entropy(logits.reshape(-1, *outer), target[part], **each)
+        losses.append(values.detach())
+        if not follow:
+            continue
+        given = upstream[part] if upstream.dim() else upstream.to(values.dtype).expand(values.shape)
+        (d,) = rsnn.autograd.grad(values, logits, given)
+        del logits, values
+        if needs[0]:
+            of_input.append(d @ linear_weight)
+        for i, more in enumerate((d.t() @ x if needs[1] else None, d.sum(0) if needs[2] else None)):
+            if more is not None:
+                sums[i] = more.to(wide) if sums[i] is None else sums[i].add_(more)
+    grads = [rsnn.cat(of_input) if needs[0] else None, *(s if s is None else s.to(input.dtype) for s in sums)]
+    return rsnn.cat(losses), grads
+
+
+class _LinearCrossEntropy(rsnn.autograd.Function):
+    """The loss by blocks of rows. A reduced loss finds its gradients along with the value, while the logits are there."""
+
+    @staticmethod
+    def forward(ctx, input, linear_weight, linear_bias, target, rows, follow, loss):
+        ctx.rows, ctx.loss = rows, loss
+        divisor = 1
+        if loss["reduction"] == "mean" and target.is_floating_point():
+            divisor = target.numel() // loss["outer"][0]
+        elif loss["reduction"] == "mean":
+            divisor = _count(target.reshape(-1).long(), loss["weight"], loss["ignore_index"])
+        upstream = rsnn.ones((), dtype=rsnn.promote_types(input.dtype, rsnn.float32), device=input.device) / divisor
+        needs = ctx.needs_input_grad[:3] if follow else (False, False, False)
+        losses, grads = _by_rows(input, linear_weight, linear_bias, target, rows, loss, upstream, needs)
+        ctx.save_for_backward(input, linear_weight, linear_bias, target, *(grads if follow else ()))
+        return losses if loss["reduction"] == "none" else losses.sum() / divisor
+
+    @staticmethod
+    def backward(ctx, grad):
+        input, linear_weight, linear_bias, target, *grads = ctx.saved_tensors
+        needs = ctx.needs_input_grad[:3]
+        if rsnn.is_grad_enabled():
+            # Views, so that no operand counts as a part of another one's history.
+            ins = [t if t is None else t.view_as(t) for t in (input, linear_weight, linear_bias)]
+            loss = _projected(*ins, target, **ctx.loss)
+            wanted = [t for t, need in zip(ins, needs, strict=True) if need]
+            found = iter(rsnn.autograd.grad(loss, wanted, grad, create_graph=True))
+            grads = [next(found) if need else None for need in needs]
+        elif grads:
+            grads = [d if d is None else d * grad for d in grads]
+        else:
+            grads = _by_rows(input, linear_weight, linear_bias, target, ctx.rows, ctx.loss, grad, needs)[1]
+        return (*grads, None, None, None, None)
 
 
 class _BinaryCrossEntropy(rsnn.autograd.Function):
