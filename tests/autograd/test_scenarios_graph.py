@@ -1,6 +1,7 @@
 """The recorded graph against torch: nodes, saved-tensor hooks, save_on_cpu, and checkpointing."""
 
 import pytest
+import rsnn
 from harness import fill, tensor
 
 SCENARIOS = []
@@ -306,6 +307,69 @@ def checkpoint_in_sequence(lib, record):
     net, x = block(lib), tensor(lib, 3, 4, grad=True)
     checkpoint(lib).checkpoint_sequential(net, 2, x, use_reentrant=False).sum().backward()
     record(x.grad)
+
+
+def layers(lib):
+    nn = lib.nn
+    return {
+        "linear": (nn.Linear(4, 3), tensor(lib, 2, 4, grad=True)),
+        "sequential": (nn.Sequential(nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2)), tensor(lib, 5, 2, 4, grad=True)),
+        "attention": (nn.MultiheadAttention(4, 2), tensor(lib, 3, 1, 4, grad=True)),
+        "gru": (nn.GRU(4, 2), tensor(lib, 3, 1, 4, grad=True)),
+    }
+
+
+def run(name, layer, x):
+    return layer(x, x, x)[0] if name == "attention" else layer(x)[0] if name == "gru" else layer(x)
+
+
+@scenario
+def weights_replaced_before_backward(lib, record):
+    for name, (layer, x) in layers(lib).items():
+        fill(lib, layer)
+        for change in (lambda p: p.data * 3, lambda p: p.data.double()):
+            y = run(name, layer, x)
+            for p in layer.parameters():
+                p.data = change(p)
+            y.pow(2).sum().backward()
+            record(name, x.grad, *[p.grad for p in layer.parameters()])
+            x.grad = None
+            layer.float().zero_grad()
+
+
+@scenario
+def factors_replaced_before_backward(lib, record):
+    x, w = leaf(lib), leaf(lib, 3, 4)
+    y = x * w
+    w.data = lib.tensor([5.0, 6.0], dtype=lib.float64)
+    y.sum().backward()
+    record(x.grad, w.grad)
+    w, x = leaf(lib), leaf(lib)
+    y = x * w
+    w.data = lib.ones(3)
+    record.raises(lambda: y.sum().backward())
+    w = lib.ones(2)
+    y = x * w
+    w.set_(lib.ones(2) * 5)
+    record.raises(lambda: y.sum().backward(), "has been modified by an inplace operation")
+
+
+def test_conversion_before_backward():
+    """Any layer may change its dtype between forward and backward: gradients are those of the forward's dtype."""
+    for make, shape in (
+        (lambda: rsnn.nn.Conv2d(2, 3, 3), (1, 2, 5, 5)), (lambda: rsnn.nn.LayerNorm(4), (3, 4)),
+        (lambda: rsnn.nn.BatchNorm1d(4), (3, 4)), (lambda: rsnn.nn.GroupNorm(2, 4), (3, 4)),
+    ):  # fmt: skip
+        layer, x = fill(rsnn, make()), tensor(rsnn, *shape)
+        layer(x).pow(2).sum().backward()
+        expected = [p.grad for p in layer.parameters()]
+        layer.zero_grad()
+        y = layer(x)
+        layer.double()
+        y.pow(2).sum().backward()
+        for p, e in zip(layer.parameters(), expected):
+            assert p.dtype == rsnn.float64 and p.grad.dtype == rsnn.float32
+            assert rsnn.equal(p.grad, e)
 
 
 @pytest.mark.parametrize("f", SCENARIOS, ids=lambda f: f.__name__)

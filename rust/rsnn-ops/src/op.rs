@@ -71,6 +71,11 @@ pub trait Op: Send + Sync + 'static {
         self.saves()
     }
 
+    /// Saved inputs whose data of now counts even after `x.data = y`: those that torch saves a view of.
+    fn saves_data(&self) -> u32 {
+        0
+    }
+
     /// How many trailing outputs are only for backward (statistics, masks).
     fn hidden(&self) -> usize {
         0

@@ -108,18 +108,18 @@ impl Node {
         let edges: SmallVec<[Option<Edge>; 3]> =
             ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
         let followed = edges.iter().enumerate().fold(0, |m, (i, e)| m | (u32::from(e.is_some()) << i.min(31)));
-        let saves = op.saves_for(followed);
+        let (saves, data) = (op.saves_for(followed), op.saves_data());
         let mut node = Node::new(op.name(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
         node.metas = ins.iter().map(Tensor::meta).collect();
         let inputs = ins
             .iter()
             .enumerate()
-            .map(|(i, t)| keep(saves.inputs, i).then(|| SavedTensor::new(t, None)).transpose())
+            .map(|(i, t)| keep(saves.inputs, i).then(|| SavedTensor::new(t, None, keep(data, i))).transpose())
             .collect::<Result<_>>()?;
         let outputs = outs
             .iter()
             .enumerate()
-            .map(|(i, t)| keep(saves.outputs, i).then(|| SavedTensor::new(t, Some(i as u32))).transpose())
+            .map(|(i, t)| keep(saves.outputs, i).then(|| SavedTensor::new(t, Some(i as u32), false)).transpose())
             .collect::<Result<_>>()?;
         node.body = Mutex::new(Body::Op(Arc::new(Recorded { op, inputs, outputs })));
         let node = node.share();

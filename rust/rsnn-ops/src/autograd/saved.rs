@@ -1,7 +1,7 @@
 //! Tensors kept for backward, with torch's version check, and the context that `vjp` reads them from.
 use super::node::Node;
-use crate::tensor::{Meta, Tensor};
-use rsnn_core::{Result, bail};
+use crate::tensor::{Body, Meta, Tensor};
+use rsnn_core::{Result, bail, ensure};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::cell::RefCell;
@@ -61,6 +61,8 @@ pub struct SavedTensor {
 
 enum Kept {
     Tensor(Tensor),
+    /// A tensor and the data that it had, which a later `x.data = y` does not reach.
+    Data(Tensor, Body),
     Packed {
         packed: Box<dyn Any + Send + Sync>,
         hooks: Arc<dyn SavedHooks>,
@@ -70,7 +72,8 @@ enum Kept {
 }
 
 impl SavedTensor {
-    pub fn new(x: &Tensor, output: Option<u32>) -> Result<SavedTensor> {
+    /// `data`: keep the data of now, whatever `x.data = y` puts there later.
+    pub fn new(x: &Tensor, output: Option<u32>, data: bool) -> Result<SavedTensor> {
         if x.is_inference() && output.is_none() {
             return Err(refuse_inference());
         }
@@ -79,6 +82,7 @@ impl SavedTensor {
         let kept = match hooks {
             Some(hooks) if !x.is_number() => pack(x, output.is_some(), hooks)?,
             _ if output.is_some() => Kept::Tensor(x.detach()),
+            _ if data => Kept::Data(x.clone(), x.body().clone()),
             _ => Kept::Tensor(x.clone()),
         };
         Ok(SavedTensor { kept, version, output })
@@ -87,7 +91,12 @@ impl SavedTensor {
     /// The tensor as it was saved, with its place in the graph.
     pub fn unpack(&self, owner: &Arc<Node>) -> Result<Tensor> {
         let x = match &self.kept {
-            Kept::Tensor(x) => {
+            Kept::Data(x, body) if !Arc::ptr_eq(&body.storage, x.storage()) => {
+                let y = Tensor::from_body(body.clone());
+                y.set_edge(super::edge_of(x));
+                y
+            }
+            Kept::Tensor(x) | Kept::Data(x, _) => {
                 let now = x.version();
                 if now != self.version {
                     return Err(self.modified(x, now, owner));
@@ -179,12 +188,22 @@ pub struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
-    /// Saved input `i`.
+    /// Saved input `i`, in the dtype that the forward read.
     pub fn input(&self, i: usize) -> Result<Tensor> {
-        match self.inputs.get(i) {
-            Some(Some(x)) => x.unpack(self.node),
-            _ => bail!(Runtime, "{}: input {i} was not saved for backward", self.node.name()),
-        }
+        let Some(Some(saved)) = self.inputs.get(i) else {
+            bail!(Runtime, "{}: input {i} was not saved for backward", self.node.name())
+        };
+        let (x, meta) = (saved.unpack(self.node)?, &self.metas[i]);
+        // `x.data = y` can put other data there after the forward.
+        ensure!(
+            x.shape() == meta.shape.as_slice(),
+            Runtime,
+            "{}: expected a saved tensor of size {:?}, but its data was replaced by data of size {:?}",
+            self.node.name(),
+            meta.shape,
+            x.shape()
+        );
+        if x.dtype() == meta.dtype { Ok(x) } else { crate::copy::to_dtype(&x, meta.dtype) }
     }
 
     /// Saved output `i`, hidden outputs included.

@@ -181,6 +181,9 @@ impl Op for Rnn {
     fn saves(&self) -> Saves {
         Saves { inputs: !0, outputs: !0 << self.visible() }
     }
+    fn saves_data(&self) -> u32 {
+        !0 << self.weights_at()
+    }
     fn hidden(&self) -> usize {
         if matches!(self.cell, Cell::Lstm | Cell::Gru) { 3 } else { 2 }
     }

@@ -126,7 +126,7 @@ pub(super) static SPECIAL: &[Row] = &[
         X,
         |s, g, p| g * via(s, |s| {
             let (zero, one) = (scaled_bessel(0.0, s), scaled_bessel(1.0, s));
-            if s == 0.0 { 0.5 } else { zero - one * (s.signum() + 1.0 / s) }
+            if s.abs() < f64::MIN_POSITIVE { 0.5 } else { zero - one * (s.signum() + 1.0 / s) }
         }),
         Some(|x, g, _| {
             let sign = mul(&apply_named("sign", x)?, &apply_named("i1e", x)?)?;

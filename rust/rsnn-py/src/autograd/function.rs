@@ -82,8 +82,10 @@ fn with_function<R>(ctx: &PyNode, f: impl FnOnce(&PyFunction, &Arc<Node>) -> PyR
 #[pyfunction]
 fn function_save(ctx: &PyNode, tensors: Vec<Option<(In, Option<u32>)>>) -> PyResult<()> {
     with_function(ctx, |function, _| {
-        let saved: PyResult<Vec<_>> =
-            tensors.iter().map(|t| t.as_ref().map(|(t, nr)| guard(|| SavedTensor::new(t, *nr))).transpose()).collect();
+        let saved: PyResult<Vec<_>> = tensors
+            .iter()
+            .map(|t| t.as_ref().map(|(t, nr)| guard(|| SavedTensor::new(t, *nr, false))).transpose())
+            .collect();
         *function.saved.lock() = Some(Arc::new(saved?));
         Ok(())
     })
