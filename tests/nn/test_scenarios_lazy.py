@@ -1,6 +1,8 @@
 """Lazy modules: sizes from the first input, state dicts before and after, copies and errors against torch."""
 
 import copy
+import io
+import pickle
 
 import pytest
 from harness import fill, tensor
@@ -245,6 +247,21 @@ def test_optimizer_over_lazy_parameters(same):
         m(x).sum().backward()
         optimizer.step()
         record([p for p in m.parameters()])
+
+    same(scenario)
+
+
+def test_late_buffers_are_tensors_in_files(same):
+    def scenario(lib, record):
+        norm = lib.nn.LazyBatchNorm1d()
+        norm(lib.ones(2, 3))
+        record(type(norm.running_mean).__name__, isinstance(norm.running_mean, lib.nn.Buffer))
+        buffer = io.BytesIO()
+        lib.save(norm, buffer)
+        buffer.seek(0)
+        loaded = lib.load(buffer, weights_only=False)
+        for other in (pickle.loads(pickle.dumps(norm)), loaded):
+            record(type(other.running_mean) is lib.Tensor, other.running_mean, other.num_batches_tracked)
 
     same(scenario)
 

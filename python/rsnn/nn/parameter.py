@@ -185,11 +185,24 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
         return result
 
 
+class _LateTensor(Tensor):
+    """What a materialized buffer is: a native type refuses `__class__` assignment, so this is a tensor by name and in files."""
+
+    _stored_as = Tensor
+
+    def __reduce_ex__(self, proto):
+        rebuild, (_, *rest) = super().__reduce_ex__(proto)
+        return rebuild, (self._stored_as, *rest)
+
+
+_LateTensor.__name__ = _LateTensor.__qualname__ = Tensor.__name__
+_LateTensor.__module__ = Tensor.__module__
+
+
 class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     """Make a buffer whose shape is set by `materialize`."""
 
-    # A native type refuses `__class__` assignment, so the materialized buffer is a plain Python subclass.
-    cls_to_become = type("Buffer", (Tensor,), {"__doc__": "A buffer whose shape came late.", "__module__": __name__})
+    cls_to_become = _LateTensor
 
     def __new__(cls, requires_grad=False, device=None, dtype=None, persistent=True):
         buffer = Tensor._make_subclass(cls, rsnn.empty(0, device=device, dtype=dtype), requires_grad)
