@@ -7,10 +7,16 @@ from oracle import same_outcome
 
 EDGES = {
     "not finite": [np.inf, 0.5, 1.0, -1.0, 0.25, -np.inf, 2.0, -0.5, np.nan, 1.5, 0.75],
-    "huge": [1e30] + [0.5, -0.5, 1.0, 2.0, 0.25, -1.0, 1.5, 0.75, -0.25, 3.0] * 8,
+    "huge": [1e30, -1e30] + [0.5, -0.5, 1.0, 2.0, 0.25, -1.0, 1.5, 0.75, -0.25, 3.0] * 8,
     "tiny": [1e-40, -1e-40, 0.0, -0.0, 1e-30, 1.0, -1e-30, 0.5, -1.0, 1e-20, 3.0],
 }
 EDGES = {k: np.array(v, "float32").astype("float64") for k, v in EDGES.items()}
+# In float64 with what float32 does not have, and with both signs.
+WIDE = {
+    "not finite": EDGES["not finite"],
+    "huge": np.concatenate([[1e300, -1e30], EDGES["huge"]]),
+    "tiny": np.concatenate([[1e-310, -1e-310], EDGES["tiny"], [-1e-300]]),
+}
 FLOATING = [c for c in CASES if c.floats()]
 
 
@@ -64,8 +70,31 @@ DIFFERENT = {
     ("grid_sample:3d bilinear zeros corners", "not finite", 1): "an infinite weight of a corner outside",
 }
 
-
-
+# Rows whose gradients alone differ there.
+SLOPES = {
+    **{(n, "not finite"): "torch's loops differ about NaN" for n in ("relu6", "hardtanh", "hardswish", "hardshrink", "softshrink")},
+    **{(n, "not finite"): "NaN stays NaN" for n in ("elu", "selu", "celu", "F.elu_", "F.selu_", "F.celu_", "i1e")},
+    **{(n, "not finite"): "the slope's limit; torch multiplies infinity by zero" for n in ("gelu", "silu", "mish")},
+    **{(n, ""): "the poles: torch's series does not meet them" for n in ("digamma", "special.psi", "polygamma", "zeta")},
+    ("rrelu:fixed", "not finite"): "NaN counts as negative",
+    ("cross_entropy", "not finite"): "an ignored row has no gradient, whatever it holds",
+    ("linear_cross_entropy", "not finite"): "as cross_entropy",
+    ("nll_loss", "not finite"): "infinite class weights",
+    ("binary_cross_entropy_with_logits", "not finite"): "infinite weights, by another order",
+    ("triplet_margin_loss", "not finite"): "inf - inf by another order",
+    ("cosine_embedding_loss", "tiny"): "the cosine of tiny vectors loses digits in both",
+    ("logit", "tiny"): "the sign of the pole at -0",
+    ("logit:eps", "not finite"): "NaN is not within the bounds",
+    ("clamp:tensor", "not finite"): "the gradient of NaN goes where the NaN came from",
+    ("pow:-0.5", ""): "the slope of rsqrt, which ends at 0",
+    ("div:trunc", ""): "no slope times an infinite one",
+    ("copysign", "not finite"): "the sign; torch divides infinity by infinity",
+    ("xlogy", "tiny"): "sums of infinities of both signs",
+    ("special.log_ndtr", ""): "torch's slope overflows in the far tail; bounds stop the gradient of NaN",
+    ("log_ndtr", ""): "as special.log_ndtr",
+    ("special.entr", ""): "zero times infinity",
+    ("renorm", "not finite"): "the norm of an infinite row",
+}
 
 # Rows whose results for integers are another than torch's: why.
 INTEGERS = {
@@ -102,6 +131,22 @@ def test_values(case):
             if not differs(case, edge, only):
                 for shift in (0, 6):
                     same_outcome(case, "float32", edged(case, values, shift, only), grad=False)
+
+
+def sloped(case, edge):
+    return not any(case.name.startswith(p) and e in ("", edge) for p, e in SLOPES)
+
+
+@rows(lambda c: c.table in ("activations", "pointwise", "losses", "special"))
+def test_slopes(case):
+    """Elementwise functions and losses have torch's gradients there too, and torch's values in float64."""
+    single = [None] if len(case.floats()) == 1 else [*case.floats(), *[None] * case.pointwise]
+    for dtype, edges in (("float32", EDGES), ("float64", WIDE)):
+        for edge, values in edges.items():
+            for only in single:
+                if not differs(case, edge, only):
+                    for shift in (0, 6):
+                        same_outcome(case, dtype, edged(case, values, shift, only), sloped(case, edge), tolerance=case.close if dtype == "float64" and case.close else None)
 
 
 def emptied(case):

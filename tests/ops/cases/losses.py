@@ -72,6 +72,7 @@ for _r in REDUCTIONS:
     row(f"cross_entropy:{_r} image", lambda lib, x, t, w, r=_r: F(lib).cross_entropy(x, t, w, reduction=r, label_smoothing=0.1),
         In(1, 3, 2, 2), I([[0, 2], [1, 1]]), In(3, kind=(0.3, 2.0), fixed=True))  # fmt: skip
     row(f"cross_entropy:{_r} one", fun("cross_entropy", reduction=_r), In(4), I(2).reshape(()), fused=True)
+    row(f"cross_entropy:{_r} one in a row", fun("cross_entropy", reduction=_r), In(4), I(2), grad=False)  # torch has no backward
     row(f"cross_entropy:{_r} probabilities", fun("cross_entropy", reduction=_r), In(3, 4), In(3, 4, kind=(0.1, 0.9)))
     row(f"cross_entropy:{_r} probabilities all", lambda lib, x, t, w, r=_r: F(lib).cross_entropy(x, t, w, reduction=r, label_smoothing=0.2),
         In(2, 4, 2), In(2, 4, 2, kind=(0.1, 0.9)), WEIGHT)  # fmt: skip

@@ -1,5 +1,6 @@
 """What a row of the table is, and the short words that rows are written with."""
 
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +42,7 @@ class OpCase:
     strided: bool = True  # inputs of any strides will do
     close: float = 0  # a looser bound in float64; the row says why
     covers: tuple = field(default=())
+    table: str = ""  # the module that the row stands in
 
     def arrays(self, dtype="float64"):
         return [x.draw(i + 7).astype(dtype) if isinstance(x, In) else np.array(x) for i, x in enumerate(self.inputs)]
@@ -56,7 +58,8 @@ CASES = []
 
 
 def row(name, fn, *inputs, **options):
-    CASES.append(OpCase(name, fn, inputs, **options))
+    table = sys._getframe(1).f_globals["__name__"].rpartition(".")[2]
+    CASES.append(OpCase(name, fn, inputs, table=table, **options))
 
 
 def F(lib):

@@ -130,7 +130,9 @@ def prelu(input, weight):
             weight = weight.view(-1, *([1] * (input.dim() - 2)))
     elif weight.dim():
         weight = weight.view(())
-    return rsnn.where(input > 0, input, weight * input)
+    positive = input > 0
+    # Zeroed before the product: an infinite number has no part in the weight's gradient, nor an infinite weight in the other.
+    return rsnn.where(positive, input, weight * input.masked_fill(positive, 0))
 
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):

@@ -69,10 +69,14 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
         reduction = legacy_reduction(size_average, reduce)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta")
-    distance = (x - y).abs()
-    if beta == 0:
-        return reduced(distance, reduction)
-    return reduced(rsnn.where(distance < beta, 0.5 * distance.square() / beta, distance - 0.5 * beta), reduction)
+    difference = x - y
+    return reduced(_square_then_linear(difference, beta) / beta if beta else difference.abs(), reduction)
+
+
+def _square_then_linear(difference, knee):
+    """Return 0.5·d² for |d| up to the knee and knee·(|d| − 0.5·knee) beyond, where an infinite d has no square to fear."""
+    near = difference.clamp(-knee, knee)
+    return near * (difference - 0.5 * near)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
@@ -80,8 +84,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     x, y = _pair(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    distance = (x - y).abs()
-    loss = rsnn.where(distance <= delta, 0.5 * distance.square(), delta * (distance - 0.5 * delta)).to(input.dtype)
+    loss = _square_then_linear(x - y, delta).to(input.dtype)
     return _weighted(loss, input, weight, reduction, mean_by_weight=False)
 
 
