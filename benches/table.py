@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 from cases import CASES
+from compare import ALLOCATOR
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
-OTHERS = ("import time", "memory after one step", "6-layer encoder: peak memory", "size on disk")
+OTHERS = ("import time", "memory after one step", "6-layer encoder: peak memory", ALLOCATOR, "size on disk")
 
 
 def newest(path: Path) -> dict[str, dict]:
@@ -36,7 +37,8 @@ def line(row: dict) -> str:
     ratios = row.get("ratio")
     if not isinstance(ratios, dict):
         shown = {k: f"{v['median']:.3g} MB" if row["unit"] == "MB" else time(v["median"]) for k, v in row["results"].items()}
-        return f"| {row['case']} | {shown.get('rsnn', '')} | {shown.get('torch', '')} | {ratios or 0:.3g} | | | |"
+        other = shown.get("torch") or shown.get("rsnn without a cache", "")
+        return f"| {row['case']} | {shown.get('rsnn', '')} | {other} | {ratios or 0:.3g} | | | |"
     most = max(ratios, key=int)
     results, wide = row["results"], ratios[most]
     label = f"rsnn ({most} thread{'s' if int(most) > 1 else ''})"
