@@ -1,6 +1,6 @@
 //! The backward pass: one task per (batch, key head) and fixed range of keys; probabilities are recomputed block by block.
 //! A task owns its rows of dk and dv; with several ranges of keys each has its own dq, summed in order afterwards.
-use super::block::{Carve, Drop, KB, Left, Place, QB, pack, panels, product, scores};
+use super::block::{Carve, Drop, KB, Left, Place, QB, key_runs, pack, panels, product, query_runs, scores};
 use super::columns::{self, Columns, load, store};
 use super::{Attention, View, ViewMut};
 use crate::gemm::GemmScalar;
@@ -167,7 +167,7 @@ unsafe fn query_block<T: GemmScalar>(
 ) {
     let (kv, d, dv) = (at.h / (a.heads / a.kv_heads), a.d, a.dv);
     let limit = at.key_limit(a).min(keys.end);
-    let (dq, scale) = (grads.dq.at(at.b, at.h, at.q0), Real::from_f64(a.scale));
+    let scale = Real::from_f64(a.scale);
     // SAFETY: the block's rows exist in every view; keys below `limit` do too.
     unsafe {
         if limit <= keys.start {
@@ -184,21 +184,38 @@ unsafe fn query_block<T: GemmScalar>(
         pack(kernel, x.dob, d_out, (o_row, 1), at.rows, dv);
         let rows = row_values(a, saved, at);
         let drop = Drop::new(a, at);
-        for k0 in (keys.start..limit).step_by(KB) {
+        let first = keys.start;
+        for k0 in (first..limit).step_by(KB) {
             let n = (limit - k0).min(KB);
             scores(a, kernel, at, (k0, n), x.qt, x.p);
-            let values = Left { p: a.v.at(at.b, kv, k0), rs: a.v.row(), cs: 1 };
-            product(kernel, (n, at.width, dv), values, x.dot, (x.ds, QB as isize), T::ONE, false);
+            let runs = || key_runs(a.causal, at, (k0, n), kernel.nr);
+            for (keys, query) in runs() {
+                let values = Left { p: a.v.at(at.b, kv, k0 + keys.start), rs: a.v.row(), cs: 1 };
+                let to = x.ds.add(keys.start * QB);
+                // Where the probability is 0 a finite factor has to stand.
+                (0..keys.len()).for_each(|key| std::slice::from_raw_parts_mut(to.add(key * QB), query).fill(T::ZERO));
+                let size = (keys.len(), at.width - query, dv);
+                product(kernel, size, values, (x.dot.add(query * dv), dv), (to.add(query), QB as isize), T::ONE, false);
+            }
             let p = std::slice::from_raw_parts_mut(x.p.cast::<[T; QB]>(), n);
             let ds = std::slice::from_raw_parts_mut(x.ds.cast::<[T; QB]>(), n);
             T::vectors(ScoreGradient { p, ds, width: at.width, rows: &rows, drop, place: (k0, at.q0 / QB) });
-            let by_key = |p: *mut T| Left { p: p.cast_const(), rs: QB as isize, cs: 1 };
-            let (dk, dv_out) = (grads.dk.at(at.b, kv, k0), grads.dv.at(at.b, kv, k0));
-            product(kernel, (n, dv, at.rows), by_key(x.p), x.dob, (dv_out, grads.dv.row()), T::ONE, true);
-            product(kernel, (n, d, at.rows), by_key(x.ds), x.qb, (dk, grads.dk.row()), scale, true);
+            for (keys, query) in runs() {
+                let by_key =
+                    |p: *mut T| Left { p: p.add(keys.start * QB + query).cast_const(), rs: QB as isize, cs: 1 };
+                let right = |b: *mut T| (b.add(query * kernel.nr).cast_const(), at.rows);
+                let (k, seen) = (k0 + keys.start, at.rows - query);
+                let (dk, dv_out) = (grads.dk.at(at.b, kv, k), grads.dv.at(at.b, kv, k));
+                let to = (dv_out, grads.dv.row());
+                product(kernel, (keys.len(), dv, seen), by_key(x.p), right(x.dob), to, T::ONE, true);
+                product(kernel, (keys.len(), d, seen), by_key(x.ds), right(x.qb), (dk, grads.dk.row()), scale, true);
+            }
             pack(kernel, x.kb, a.k.at(at.b, kv, k0), (a.k.row(), 1), n, d);
-            let by_query = Left { p: x.ds.cast_const(), rs: 1, cs: QB as isize };
-            product(kernel, (at.rows, d, n), by_query, x.kb, (dq, grads.dq.row()), scale, k0 > keys.start);
+            for (queries, keys) in query_runs(a.causal, at, (k0, n), kernel.mr) {
+                let left = Left { p: x.ds.add(queries.start).cast_const(), rs: 1, cs: QB as isize };
+                let to = (grads.dq.at(at.b, at.h, at.q0 + queries.start), grads.dq.row());
+                product(kernel, (queries.len(), d, keys), left, (x.kb, n), to, scale, k0 > first);
+            }
         }
     }
 }

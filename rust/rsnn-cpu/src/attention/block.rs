@@ -5,10 +5,11 @@ use crate::gemm::tile::{Act, Block, Kernel, Out, Src};
 use crate::random::philox::Keep;
 use crate::simd;
 use std::f64::consts::LOG2_E;
+use std::ops::Range;
 
 /// Queries and keys per block. 64 queries are half a Philox group: one group serves two rows of keys.
 pub const QB: usize = 64;
-pub const KB: usize = 128;
+pub const KB: usize = 256;
 
 /// Which block is being worked on.
 #[derive(Clone, Copy)]
@@ -53,6 +54,39 @@ pub fn panels<T>(kernel: &Kernel<T>, k: usize, n: usize) -> usize {
     k * n.next_multiple_of(kernel.nr)
 }
 
+/// Runs of the `n` keys from `k0` with the first query, a whole number of panels, that sees any of a run's keys.
+pub fn key_runs(
+    causal: bool,
+    at: &Place,
+    (k0, n): (usize, usize),
+    nr: usize,
+) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let q0 = at.q0;
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let query = if causal { (k0 + start).saturating_sub(q0) / nr * nr } else { 0 };
+        let end = if causal { (q0 + query + nr).saturating_sub(k0).min(n) } else { n };
+        let run = start..end;
+        start = end;
+        (!run.is_empty()).then_some((run, query))
+    })
+}
+
+/// Runs of the block's queries with the number of keys from `k0`, at most `n`, that a run sees.
+pub fn query_runs(
+    causal: bool,
+    at: &Place,
+    (k0, n): (usize, usize),
+    mr: usize,
+) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let (q0, rows) = (at.q0, at.rows);
+    let step = if causal && k0 + n > q0 + 1 { 2 * mr } else { rows };
+    (0..rows).step_by(step).map(move |start| {
+        let end = (start + step).min(rows);
+        (start..end, if causal { (q0 + end).saturating_sub(k0).min(n) } else { n })
+    })
+}
+
 /// Left operand of a product.
 #[derive(Clone, Copy)]
 pub struct Left<T> {
@@ -61,22 +95,33 @@ pub struct Left<T> {
     pub cs: isize,
 }
 
-/// `c (m x n) = alpha * a b`, added to `c` where `add`; `b` is `pack`ed.
+/// `c (m x n) = alpha * a b`, added to `c` where `add`; `b` is `pack`ed with `depth >= k` rows.
 /// # Safety
-/// `a` has m x k elements, `b` holds `panels(k, n)`, `c` has m rows of n.
+/// `a` has m x k elements, `b` holds `panels(depth, n)`, `c` has m rows of n.
 pub unsafe fn product<T: GemmScalar>(
     kernel: &Kernel<T>,
     (m, n, k): (usize, usize, usize),
     a: Left<T>,
-    b: *const T,
+    (b, depth): (*const T, usize),
     (c, c_rs): (*mut T, isize),
     alpha: T,
     add: bool,
 ) {
     let nr = kernel.nr as isize;
     let out = Out { c, c_rs, c_cs: 1, alpha, add, act: Act::None, bias: std::ptr::null(), bias_rs: 0, bias_cs: 0 };
-    let block =
-        Block { m, n, k, a: a.p, a_rs: a.rs, a_cs: a.cs, a_packed: false, b, b_rs: nr, b_panel: nr * k as isize, out };
+    let block = Block {
+        m,
+        n,
+        k,
+        a: a.p,
+        a_rs: a.rs,
+        a_cs: a.cs,
+        a_packed: false,
+        b,
+        b_rs: nr,
+        b_panel: nr * depth as isize,
+        out,
+    };
     // SAFETY: the caller's contract is the kernel's.
     unsafe { (kernel.block)(kernel, &block) }
 }
@@ -101,10 +146,14 @@ pub unsafe fn scores<T: GemmScalar>(
     s: *mut T,
 ) {
     let group = a.heads / a.kv_heads;
-    let keys = Left { p: a.k.at(at.b, at.h / group, k0), rs: a.k.row(), cs: 1 };
+    let scale = T::from_f64(a.scale * LOG2_E);
     // SAFETY: n keys from k0 exist; pads of `qt` are zeros.
     unsafe {
-        product(kernel, (n, at.width, a.d), keys, qt, (s, QB as isize), T::from_f64(a.scale * LOG2_E), false);
+        for (keys, query) in key_runs(a.causal, at, (k0, n), kernel.nr) {
+            let left = Left { p: a.k.at(at.b, at.h / group, k0 + keys.start), rs: a.k.row(), cs: 1 };
+            let to = (s.add(keys.start * QB + query), QB as isize);
+            product(kernel, (keys.len(), at.width - query, a.d), left, (qt.add(query * a.d), a.d), to, scale, false);
+        }
         let rows = std::slice::from_raw_parts_mut(s.cast::<[T; QB]>(), n);
         if a.causal && k0 + n > at.q0 + 1 {
             hide_future(rows, at, k0);

@@ -1,5 +1,5 @@
 //! The forward pass: one task per (batch, head, block of queries), running maximum and sum over blocks of keys.
-use super::block::{Carve, Drop, KB, Left, Place, QB, pack, panels, product, scores};
+use super::block::{Carve, Drop, KB, Left, Place, QB, pack, panels, product, query_runs, scores};
 use super::columns::{self, Columns, load, store};
 use super::{Attention, ViewMut, narrow};
 use crate::gemm::GemmScalar;
@@ -69,8 +69,11 @@ unsafe fn forward_block<T: GemmScalar>(a: &Attention<T>, kernel: &Kernel<T>, at:
                     drop_rows(rows, &drop, k0, at.q0 / QB);
                 }
                 pack(kernel, vb, a.v.at(at.b, at.h / group, k0), (a.v.row(), 1), n, a.dv);
-                let weights = Left { p: s.cast_const(), rs: 1, cs: QB as isize };
-                product(kernel, (at.rows, wide, n), weights, vb, (acc, wide as isize), T::ONE, begun);
+                for (queries, keys) in query_runs(a.causal, at, (k0, n), kernel.mr) {
+                    let weights = Left { p: s.add(queries.start).cast_const(), rs: 1, cs: QB as isize };
+                    let to = (acc.add(queries.start * wide), wide as isize);
+                    product(kernel, (queries.len(), wide, keys), weights, (vb, n), to, T::ONE, begun);
+                }
                 begun = true;
             }
             let acc_rows = begun.then(|| std::slice::from_raw_parts(acc.cast::<T>(), at.rows * wide));
