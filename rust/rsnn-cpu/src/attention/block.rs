@@ -4,6 +4,7 @@ use crate::gemm::GemmScalar;
 use crate::gemm::tile::{Act, Block, Kernel, Out, Src};
 use crate::random::philox::Keep;
 use crate::simd;
+use crate::vmath::Real;
 use std::f64::consts::LOG2_E;
 use std::ops::Range;
 
@@ -167,10 +168,17 @@ pub unsafe fn scores<T: GemmScalar>(
             }
             Mask::Float { ptr, strides } => {
                 let base = ptr.wrapping_offset(mask_offset(&strides, at, k0));
-                mask(rows, at, base, (strides[2], strides[3]), |s, m: T| s + m * T::from_f64(LOG2_E));
+                mask(rows, at, base, (strides[2], strides[3]), |s, m: T| s + exponent(m));
             }
         }
     }
+}
+
+/// A mask's number as an exponent of 2. The smallest number hides too: its multiple would be infinite, and it stays itself.
+#[inline(always)]
+pub fn exponent<T: Real>(m: T) -> T {
+    let x = m * T::from_f64(LOG2_E);
+    if x.abs() < T::INFINITY { x } else { m }
 }
 
 fn mask_offset(strides: &[isize; 4], at: &Place, k0: usize) -> isize {

@@ -1,5 +1,6 @@
 //! The forward pass of few queries, as in decoding: limited by memory, so keys and values are read once, in place, by the
 //! products for few rows. Heads that share keys are one task; several ranges of keys are merged afterwards.
+use super::block::exponent;
 use super::{Attention, Mask, ViewMut};
 use crate::gemm::GemmScalar;
 use crate::gemm::dot::SWEEP_ROWS;
@@ -158,7 +159,7 @@ unsafe fn hide<T: GemmScalar>(a: &Attention<T>, scores: &mut [T], (b, h, l): (us
             }
             Mask::Float { ptr, strides } => {
                 for (j, s) in scores.iter_mut().enumerate() {
-                    *s += *ptr.offset(at(&strides, j)) * T::from_f64(LOG2_E);
+                    *s += exponent(*ptr.offset(at(&strides, j)));
                 }
             }
         }

@@ -219,6 +219,21 @@ fn nan_comes_out() {
     }
 }
 
+/// Rows that a float mask hides with the smallest number alone weigh their keys alike.
+#[test]
+fn the_smallest_number_hides() {
+    for q_len in [1, 70] {
+        let case = Case { mask: "float", ..Case::new([1, 1, 1, q_len, 4, 8, 8]) };
+        let mut x = data::<f32>(&case);
+        x.floats.fill(f32::MIN);
+        let out = &run(&args(&case, &x), &x.g)[0];
+        for (i, &y) in out.iter().enumerate() {
+            let mean = (0..4).map(|k| x.v[k * 8 + i % 8]).sum::<f32>() / 4.0;
+            assert!((y - mean).abs() < 1e-6, "{y} {mean}");
+        }
+    }
+}
+
 #[test]
 fn any_strides() {
     // q, k, v and their gradients inside one (batch, length, 3, heads, dim) buffer; out as (batch, length, heads, dim).
