@@ -75,6 +75,7 @@ SLOPES = {
     **{(n, "not finite"): "torch's loops differ about NaN" for n in ("relu6", "hardtanh", "hardswish", "hardshrink", "softshrink")},
     **{(n, "not finite"): "NaN stays NaN" for n in ("elu", "selu", "celu", "F.elu_", "F.selu_", "F.celu_", "i1e")},
     **{(n, "not finite"): "the slope's limit; torch multiplies infinity by zero" for n in ("gelu", "silu", "mish")},
+    ("gelu:tanh", "huge"): "the slope's limit, where the cube overflows",
     **{(n, ""): "the poles: torch's series does not meet them" for n in ("digamma", "special.psi", "polygamma", "zeta")},
     ("rrelu:fixed", "not finite"): "NaN counts as negative",
     ("cross_entropy", "not finite"): "an ignored row has no gradient, whatever it holds",

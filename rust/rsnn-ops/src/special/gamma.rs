@@ -82,6 +82,10 @@ pub(crate) fn hurwitz_zeta(s: f64, q: f64) -> f64 {
         a += 1.0;
     }
     let power = a.powf(-s);
+    if power == 0.0 {
+        // Nothing is left to add, though the factors of it may overflow.
+        return sum;
+    }
     sum += power * (a / (s - 1.0) + 0.5);
     // B(2j) / (2j)!
     const B: [f64; 8] = [

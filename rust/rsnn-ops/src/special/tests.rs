@@ -20,6 +20,7 @@ fn zeta() {
     close(hurwitz_zeta(2.0, 1.0), std::f64::consts::PI.powi(2) / 6.0);
     close(hurwitz_zeta(2.5, 1.0), 1.341_487_257_250_917);
     assert_eq!(hurwitz_zeta(2.0, -1.0), f64::INFINITY);
+    assert_eq!((hurwitz_zeta(1e30, 1.0), hurwitz_zeta(1e30, 0.5)), (1.0, f64::INFINITY));
 }
 
 #[test]
