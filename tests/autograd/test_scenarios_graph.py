@@ -338,6 +338,15 @@ def weights_replaced_before_backward(lib, record):
 
 
 @scenario
+def weight_transposed_before_backward(lib, record):
+    layer, x = fill(lib, lib.nn.Linear(4, 4)), tensor(lib, 2, 4, grad=True)
+    y = layer(x)
+    layer.weight.data = layer.weight.data.t()
+    y.pow(2).sum().backward()
+    record(x.grad, layer.weight.grad)
+
+
+@scenario
 def factors_replaced_before_backward(lib, record):
     x, w = leaf(lib), leaf(lib, 3, 4)
     y = x * w

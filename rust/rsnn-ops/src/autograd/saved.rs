@@ -91,7 +91,7 @@ impl SavedTensor {
     /// The tensor as it was saved, with its place in the graph.
     pub fn unpack(&self, owner: &Arc<Node>) -> Result<Tensor> {
         let x = match &self.kept {
-            Kept::Data(x, body) if !Arc::ptr_eq(&body.storage, x.storage()) => {
+            Kept::Data(x, body) if !Arc::ptr_eq(&body.storage, x.storage()) || body.layout != *x.layout() => {
                 let y = Tensor::from_body(body.clone());
                 y.set_edge(super::edge_of(x));
                 y
