@@ -324,7 +324,7 @@ def arange(
         start, end = 0, start
     if end is None:
         raise TypeError("arange() received an invalid combination of arguments: expected a Number end")
-    values = _plain("arange", start or 0, end, step)
+    values = _plain("arange", 0 if start is None else start, end, step)
     kind = dtype if dtype is not None or out is None else out.dtype
     if kind is None:
         kind = _C.get_default_dtype() if any(isinstance(v, float) for v in values) else _C.int64

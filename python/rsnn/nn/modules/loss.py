@@ -224,7 +224,7 @@ class CrossEntropyLoss(_WeightedLoss):
 
 @dataclasses.dataclass(frozen=True)
 class LinearCrossEntropyOptions:
-    """How torch cuts the work of LinearCrossEntropyLoss; accepted, the result does not depend on it."""
+    """How the work of LinearCrossEntropyLoss is cut: `batch_chunk_size` rows at a time. The rest is accepted and changes nothing."""
 
     allow_retain_graph: bool = False
     batch_chunk_size: int | None = None
