@@ -279,9 +279,12 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None, *, out=None):
 
 def addcmul(input, tensor1, tensor2, *, value=1, out=None):
     """Return `input + value * tensor1 * tensor2`."""
-    if not (input.is_floating_point() or tensor1.is_floating_point() or tensor2.is_floating_point()):
-        value = int(value)
-    y = _C.add(input, _scaled(_C.mul(tensor1, tensor2), value, input))
+    if input.is_floating_point():
+        y = _C.addcmul(input, tensor1, tensor2, value)
+    else:
+        if not (tensor1.is_floating_point() or tensor2.is_floating_point()):
+            value = int(value)
+        y = _C.add(input, _scaled(_C.mul(tensor1, tensor2), value, input))
     return y if out is None else into(y, out)
 
 
@@ -303,13 +306,12 @@ def lerp(input, end, weight, *, out=None):
     for name, t in (("end", end), ("weight", weight)):
         if isinstance(t, Tensor) and t.dtype != input.dtype:
             raise RuntimeError(f"expected dtype {c_name(input.dtype)} for `{name}` but got dtype {c_name(t.dtype)}")
-    span = _C.binary("sub", end, input)
     if isinstance(weight, Tensor):
         near = _C.binary("lt", _C.unary("abs", weight), 0.5)
-        y = _C.add(_C.where_(near, input, end), _C.mul(span, _C.where_(near, weight, _C.binary("sub", weight, 1))))
+        span = _C.mul(_C.binary("sub", end, input), _C.where_(near, weight, _C.binary("sub", weight, 1)))
+        y = _C.add(_C.where_(near, input, end), span)
     else:
-        near = -0.5 < weight < 0.5
-        y = _C.add(input if near else end, _C.mul(span, weight if near else weight - 1))
+        y = _C.lerp(input, end, weight)
     return y if out is None else into(y, out)
 
 

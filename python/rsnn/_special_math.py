@@ -15,14 +15,9 @@ def _floating(x):
 
 def copysign(input, other, *, out=None):
     """Return magnitudes of `input` with signs of `other`."""
-    if not isinstance(other, Tensor):
-        if isinstance(other, str):
-            raise TypeError("copysign(): argument 'other' (position 2) must be Tensor or Number, not str")
-        other = _C.tensor(float(other), input.dtype if input.is_floating_point() else None)
-    elif input.is_floating_point() or other.is_floating_point():
-        input = _C.to_dtype(input, _C.result_type([input, other]))
-    magnitude = _C.unary("abs", _floating(input))
-    y = _C.where_(_C.test("signbit", other), _C.unary("neg", magnitude), magnitude)
+    if isinstance(other, str):
+        raise TypeError("copysign(): argument 'other' (position 2) must be Tensor or Number, not str")
+    y = _C.binary("copysign", input, other)
     return y if out is None else into(y, out)
 
 
@@ -31,12 +26,7 @@ def hypot(input, other, *, out=None):
     dtype = _C.result_type([input, other])
     if not dtype.is_floating_point:
         raise NotImplementedError(f"\"hypot_cpu\" not implemented for '{scalar_name(dtype)}'")
-    big = _C.binary("maximum", _C.unary("abs", input.detach()), _C.unary("abs", other.detach()))
-    # The scale is a constant to the gradient: any would do.
-    scale = _C.where_(_C.binary("logical_or", _C.binary("eq", big, 0), _C.test("logical_not", _C.test("isfinite", big))), 1.0, big)
-    a, b = _C.binary("div", input, scale), _C.binary("div", other, scale)
-    y = _C.mul(scale, _C.sqrt(_C.add(_C.square(a), _C.square(b))))
-    y = _C.where_(_C.binary("logical_or", _C.test("isinf", a), _C.test("isinf", b)), math.inf, y)
+    y = _C.binary("hypot", input, other)
     return y if out is None else into(y, out)
 
 

@@ -2,6 +2,7 @@
 //! Knows pointers, lengths and strides; knows no tensor and no operator registry.
 pub mod attention;
 pub mod conv;
+pub mod convert;
 pub mod factor;
 pub mod gemm;
 pub mod loops;

@@ -1,6 +1,7 @@
 //! Strided elementwise loops: dimensions are merged where strides allow, the innermost run is vectorised, rows go to the pool.
 use crate::pool::{self, SendPtr};
 use crate::simd::vectorize;
+use crate::vmath::{Map2, Real, map2};
 
 /// Most dimensions that a loop takes.
 pub const MAX_DIMS: usize = 16;
@@ -189,6 +190,56 @@ pub unsafe fn binary<A: Copy, B: Copy, O: Copy>(
             },
         );
     });
+}
+
+/// Elements that `lanes` computes at a time.
+const BLOCK: usize = 512;
+
+/// `out = m(a, b)` over any strides in vector math, block by block.
+///
+/// # Safety
+/// As for `binary`.
+pub unsafe fn lanes<T: Real, M: Map2>(
+    shape: &[usize],
+    (a, sa): (*const T, &[isize]),
+    (b, sb): (*const T, &[isize]),
+    (out, so): (*mut T, &[isize]),
+    m: M,
+) {
+    let (a, b, out) = (SendPtr(a.cast_mut()), SendPtr(b.cast_mut()), SendPtr(out));
+    Walk::new(shape, [sa, sb, so]).for_each(|at, len, step| {
+        let mut parts = [[T::ZERO; BLOCK]; 3];
+        let [x, y, z] = &mut parts;
+        for start in (0..len).step_by(BLOCK) {
+            let n = BLOCK.min(len - start);
+            // SAFETY: offsets stay within the operands by the contract. The operands are copied, so `out` may be one of them.
+            unsafe {
+                let from = |p: SendPtr<T>, i: usize| p.get().offset(at[i] + start as isize * step[i]);
+                gather(from(a, 0), step[0], &mut x[..n]);
+                gather(from(b, 1), step[1], &mut y[..n]);
+                map2(m, &x[..n], &y[..n], &mut z[..n]);
+                let to = from(out, 2);
+                if step[2] == 1 {
+                    std::ptr::copy_nonoverlapping(z.as_ptr(), to, n);
+                } else {
+                    (0..n).for_each(|i| *to.offset(i as isize * step[2]) = z[i]);
+                }
+            }
+        }
+    });
+}
+
+/// # Safety
+/// `part.len()` elements from `p` on, `step` apart, are valid.
+unsafe fn gather<T: Copy>(p: *const T, step: isize, part: &mut [T]) {
+    // SAFETY: the caller's elements.
+    unsafe {
+        match step {
+            0 => part.fill(*p),
+            1 => std::ptr::copy_nonoverlapping(p, part.as_mut_ptr(), part.len()),
+            _ => part.iter_mut().enumerate().for_each(|(i, v)| *v = *p.offset(i as isize * step)),
+        }
+    }
 }
 
 /// `out = f(a, b, c)` over any strides.

@@ -35,6 +35,14 @@ fn mul(a: In, b: In) -> Out {
     run(|| elementwise::mul(&a, &b))
 }
 #[pyfunction]
+fn lerp(a: In, b: In, weight: f64) -> Out {
+    run(|| elementwise::lerp(&a, &b, weight))
+}
+#[pyfunction]
+fn addcmul(x: In, a: In, b: In, value: f64) -> Out {
+    run(|| elementwise::addcmul(&x, &a, &b, value))
+}
+#[pyfunction]
 fn matmul(a: Only, b: Only) -> Out {
     run(|| rsnn_ops::matmul::matmul(&a, &b))
 }
@@ -261,6 +269,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         binary_names,
         add,
         mul,
+        lerp,
+        addcmul,
         matmul,
         where_,
         sum,

@@ -6,6 +6,7 @@ import math
 import warnings
 
 import rsnn
+from rsnn import _rsnn as _C
 
 from .arguments import legacy_reduction, reduced
 
@@ -70,13 +71,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta")
     difference = x - y
-    return reduced(_square_then_linear(difference, beta) / beta if beta else difference.abs(), reduction)
-
-
-def _square_then_linear(difference, knee):
-    """Return 0.5·d² for |d| up to the knee and knee·(|d| − 0.5·knee) beyond, where an infinite d has no square to fear."""
-    near = difference.clamp(-knee, knee)
-    return near * (difference - 0.5 * near)
+    return reduced(_C.unary("huber", difference, beta, 1.0) if beta else difference.abs(), reduction)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
@@ -84,7 +79,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     x, y = _pair(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    loss = _square_then_linear(x - y, delta).to(input.dtype)
+    loss = _C.unary("huber", x - y, delta, delta).to(input.dtype)
     return _weighted(loss, input, weight, reduction, mean_by_weight=False)
 
 

@@ -1,6 +1,6 @@
 //! f64 functions: exp by our own polynomial (softmax in f64 vectorises), the rest through libm for accuracy.
 use super::{KAPPA, TANH_U};
-use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LOG2_E, PI};
 
 unsafe extern "C" {
     #[link_name = "erf"]
@@ -49,29 +49,55 @@ pub fn exp2_neg(x: f64) -> f64 {
     exp_of(n, (x - n) * LN_2)
 }
 
-#[inline(always)]
-pub fn expm1(x: f64) -> f64 {
-    x.exp_m1()
+/// Functions of the standard library.
+macro_rules! std {
+    ($($f:ident $std:ident $($other:ident)?;)*) => { $(
+        #[inline(always)]
+        pub fn $f(x: f64 $(, $other: f64)?) -> f64 {
+            x.$std($($other)?)
+        }
+    )* };
+}
+std! {
+    exp2 exp2;
+    expm1 exp_m1;
+    log ln;
+    log2 log2;
+    log10 log10;
+    log1p ln_1p;
+    sin sin;
+    cos cos;
+    tan tan;
+    asin asin;
+    acos acos;
+    atan atan;
+    atan2 atan2 other;
+    hypot hypot other;
+    sinh sinh;
+    cosh cosh;
+    tanh tanh;
+    asinh asinh;
+    atanh atanh;
 }
 
 #[inline(always)]
-pub fn log(x: f64) -> f64 {
-    x.ln()
-}
-
-#[inline(always)]
-pub fn log1p(x: f64) -> f64 {
-    x.ln_1p()
-}
-
-#[inline(always)]
-pub fn tanh(x: f64) -> f64 {
-    x.tanh()
+pub fn fmod(x: f64, other: f64) -> f64 {
+    x % other
 }
 
 #[inline(always)]
 pub fn erf(x: f64) -> f64 {
     c_erf(x)
+}
+
+#[inline(always)]
+pub fn erfc(x: f64) -> f64 {
+    c_erfc(x)
+}
+
+#[inline(always)]
+pub fn erfinv(x: f64) -> f64 {
+    erfinv_of(x, 1.0 - x.abs())
 }
 
 #[inline(always)]
@@ -114,4 +140,65 @@ pub fn gelu_tanh_grad(x: f64) -> f64 {
 pub fn silu_grad(x: f64) -> f64 {
     let x = x.clamp(-750.0, 750.0);
     sigmoid(x) * (1.0 + x * sigmoid(-x))
+}
+
+/// Inverse of erf: a rational start (Giles 2012), then two Halley steps with the tail taken from erfc. `rest = 1 - |x|` is
+/// given because it may have more digits where x is close to one.
+pub fn erfinv_of(x: f64, rest: f64) -> f64 {
+    let a = x.abs();
+    if !(rest > 0.0) {
+        return if rest == 0.0 { f64::INFINITY.copysign(x) } else { f64::NAN };
+    }
+    let w = -(rest * (1.0 + a)).ln();
+    if w > 30.0 {
+        return far(w, rest).copysign(x);
+    }
+    let horner = |t: f64, c: [f64; 9]| c.iter().fold(0.0, |p, c| p * t + c);
+    let mut z = a * if w < 5.0 {
+        horner(
+            w - 2.5,
+            [
+                2.810_226_36e-8,
+                3.432_739_39e-7,
+                -3.523_387_7e-6,
+                -4.391_506_54e-6,
+                2.185_808_7e-4,
+                -1.253_725_03e-3,
+                -4.177_681_64e-3,
+                2.466_407_27e-1,
+                1.501_409_41,
+            ],
+        )
+    } else {
+        horner(
+            w.sqrt() - 3.0,
+            [
+                -2.002_142_57e-4,
+                1.009_505_58e-4,
+                1.349_343_22e-3,
+                -3.673_428_44e-3,
+                5.739_507_73e-3,
+                -7.622_461_3e-3,
+                9.438_870_47e-3,
+                1.001_674_06,
+                2.832_976_82,
+            ],
+        )
+    };
+    for _ in 0..2 {
+        let error = if a > 0.5 { rest - c_erfc(z) } else { c_erf(z) - a };
+        let step = error / (FRAC_2_SQRT_PI * (-z * z).exp());
+        z -= step / (1.0 + z * step);
+    }
+    z.copysign(x)
+}
+
+/// The z of `erfc(z) = rest` far out, where `erfc(z)` is about `exp(-z^2) / (z sqrt(pi))`.
+fn far(w: f64, rest: f64) -> f64 {
+    let mut z = (w - 0.5 * (PI * w).ln()).sqrt();
+    for _ in 0..4 {
+        let step = (rest - c_erfc(z)) / (FRAC_2_SQRT_PI * (-z * z).exp());
+        z -= step / (1.0 + z * step);
+    }
+    z
 }

@@ -40,6 +40,9 @@ pub(super) fn vectors_f32<K: Task<T = f32>>(task: K) -> K::Out {
             )
         };
     }
+    #[cfg(target_arch = "x86_64")]
+    return task.run::<f32>(); // portable only: the other levels have vectors
+    #[cfg(not(target_arch = "x86_64"))]
     singly::<f32, K>(task)
 }
 
@@ -148,8 +151,16 @@ pub fn map2<T: Real, M: Map2>(m: M, a: &[T], b: &[T], out: &mut [T]) {
     T::vectors(Two(m, a, b, out));
 }
 
-/// Names formulas: `functions! { Exp = |x| x.exp(); }` makes a unit type that is a `Map1`.
+/// Names formulas: `functions! { Exp = |x| x.exp(); }` makes a unit type that is a `Map1`, with two arguments a `Map2`.
 macro_rules! functions {
+    ($($name:ident = |$x:ident, $y:ident| $e:expr;)*) => { $(
+        #[derive(Clone, Copy)]
+        pub struct $name;
+        impl Map2 for $name {
+            #[inline(always)]
+            fn apply<V: Lanes>(self, $x: V, $y: V) -> V { $e }
+        }
+    )* };
     ($($name:ident = |$x:ident| $e:expr;)*) => { $(
         #[derive(Clone, Copy)]
         pub struct $name;
@@ -176,4 +187,10 @@ functions! {
     Softplus = |x| x.softplus();
     Mish = |x| x.mish();
     MishGrad = |x| x.mish_grad();
+}
+functions! {
+    Atan2 = |y, x| y.atan2(x);
+    Fmod = |a, b| a.fmod(b);
+    Remainder = |a, b| a.remainder(b);
+    Hypot = |a, b| a.hypot(b);
 }

@@ -30,22 +30,48 @@ pub trait Lanes:
     fn min(self, other: Self) -> Self;
     fn abs(self) -> Self;
     fn sqrt(self) -> Self;
+    fn trunc(self) -> Self;
+    /// To the nearest integer, halves to the even one.
+    fn round(self) -> Self;
     fn copysign(self, sign: Self) -> Self;
     fn lt(self, other: Self) -> Self::Mask;
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// Whether the mask holds in every lane.
+    fn all(mask: Self::Mask) -> bool;
     /// Sum of the lanes, by halves.
     fn sum(self) -> Self::T;
 
     fn exp(self) -> Self;
+    fn exp2(self) -> Self;
     /// `exp` for arguments up to 80 (meant for `<= 0`), cheaper; 0 below about -87.
     fn exp_neg(self) -> Self;
     /// `2^self` for arguments up to 80 (meant for `<= 0`), cheaper still; 0 below about -127.
     fn exp2_neg(self) -> Self;
     fn expm1(self) -> Self;
     fn log(self) -> Self;
+    fn log2(self) -> Self;
+    fn log10(self) -> Self;
     fn log1p(self) -> Self;
+    fn sin(self) -> Self;
+    fn cos(self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    /// The angle of the point `(other, self)`.
+    fn atan2(self, other: Self) -> Self;
+    fn sinh(self) -> Self;
+    fn cosh(self) -> Self;
     fn tanh(self) -> Self;
+    fn asinh(self) -> Self;
+    fn atanh(self) -> Self;
     fn erf(self) -> Self;
+    fn erfc(self) -> Self;
+    fn erfinv(self) -> Self;
+    /// The length of `(self, other)`.
+    fn hypot(self, other: Self) -> Self;
+    /// The remainder of the truncated quotient, exact.
+    fn fmod(self, other: Self) -> Self;
     /// `log(1 + self)` for `0 <= self <= 1`.
     fn log1p_unit(self) -> Self;
     /// `1 / (1 + exp(-x))`
@@ -83,6 +109,25 @@ pub trait Lanes:
             std::ptr::copy_nonoverlapping(part.as_ptr(), p, n.min(Self::WIDTH));
         }
     }
+    /// `f` of every lane.
+    #[inline(always)]
+    fn lanewise(self, f: fn(Self::T) -> Self::T) -> Self {
+        self.lanewise2(self, |x, _| f(x))
+    }
+    /// `f` of every pair of lanes.
+    #[inline(always)]
+    fn lanewise2(self, other: Self, f: impl Fn(Self::T, Self::T) -> Self::T) -> Self {
+        let (mut x, mut y) = ([Self::T::ZERO; STEP], [Self::T::ZERO; STEP]);
+        // SAFETY: WIDTH <= STEP.
+        unsafe {
+            self.store(x.as_mut_ptr());
+            other.store(y.as_mut_ptr());
+            for (x, y) in x.iter_mut().zip(y).take(Self::WIDTH) {
+                *x = f(*x, y);
+            }
+            Self::load(x.as_ptr())
+        }
+    }
     /// A constant.
     #[inline(always)]
     fn c(x: f64) -> Self {
@@ -92,6 +137,13 @@ pub trait Lanes:
     #[inline(always)]
     fn limit(self, low: f64, high: f64) -> Self {
         Self::c(low).max(Self::c(high).min(self))
+    }
+    /// `fmod` with the sign of the divisor.
+    #[inline(always)]
+    fn remainder(self, other: Self) -> Self {
+        let rest = self.fmod(other);
+        let against = (rest * Self::c(1.0).copysign(other)).lt(Self::c(0.0));
+        Self::select(against, rest + other, rest)
     }
     /// `x * sigmoid(x)`
     #[inline(always)]
@@ -124,15 +176,18 @@ pub trait Lanes:
 
 /// Lanes of f32, whose bits can be reached.
 pub trait Bits: Lanes<T = f32> {
+    /// Whether `fma` rounds once.
+    const FUSED: bool;
     fn bits(x: u32) -> Self {
         Self::splat(f32::from_bits(x))
     }
     /// The integer operations on the lanes' bits.
-    fn shl23(self) -> Self;
-    fn sra23(self) -> Self;
+    fn shl<const N: i32>(self) -> Self;
+    fn sra<const N: i32>(self) -> Self;
     fn iadd(self, other: Self) -> Self;
     fn isub(self, other: Self) -> Self;
     fn and(self, other: Self) -> Self;
+    fn xor(self, other: Self) -> Self;
     /// The bits taken as an integer, in floating point.
     fn int_to_float(self) -> Self;
 }
@@ -180,6 +235,14 @@ macro_rules! scalar {
             $t::sqrt(self)
         }
         #[inline(always)]
+        fn trunc(self) -> $t {
+            $t::trunc(self)
+        }
+        #[inline(always)]
+        fn round(self) -> $t {
+            $t::round_ties_even(self)
+        }
+        #[inline(always)]
         fn copysign(self, sign: $t) -> $t {
             $t::copysign(self, sign)
         }
@@ -192,6 +255,10 @@ macro_rules! scalar {
             if mask { yes } else { no }
         }
         #[inline(always)]
+        fn all(mask: bool) -> bool {
+            mask
+        }
+        #[inline(always)]
         fn sum(self) -> $t {
             self
         }
@@ -201,8 +268,14 @@ macro_rules! scalar {
 /// Methods that are functions of a module.
 macro_rules! math {
     ($m:ident) => {
-        $crate::vmath::lanes::math!(@ $m exp exp_neg exp2_neg expm1 log log1p tanh erf log1p_unit sigmoid gelu
-            gelu_grad gelu_tanh gelu_tanh_grad silu_grad);
+        $crate::vmath::lanes::math!(@ $m exp exp2 exp_neg exp2_neg expm1 log log2 log10 log1p sin cos tan asin acos atan sinh
+            cosh tanh asinh atanh erf erfc erfinv log1p_unit sigmoid gelu gelu_grad gelu_tanh gelu_tanh_grad silu_grad);
+        #[inline(always)]
+        fn atan2(self, other: Self) -> Self { $crate::vmath::$m::atan2(self, other) }
+        #[inline(always)]
+        fn hypot(self, other: Self) -> Self { $crate::vmath::$m::hypot(self, other) }
+        #[inline(always)]
+        fn fmod(self, other: Self) -> Self { $crate::vmath::$m::fmod(self, other) }
     };
     (@ $m:ident $($f:ident)*) => { $(
         #[inline(always)]
@@ -225,13 +298,14 @@ impl Lanes for f64 {
 const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
 impl Bits for f32 {
+    const FUSED: bool = FUSED;
     #[inline(always)]
-    fn shl23(self) -> f32 {
-        f32::from_bits(self.to_bits() << 23)
+    fn shl<const N: i32>(self) -> f32 {
+        f32::from_bits(self.to_bits() << N)
     }
     #[inline(always)]
-    fn sra23(self) -> f32 {
-        f32::from_bits((self.to_bits() as i32 >> 23) as u32)
+    fn sra<const N: i32>(self) -> f32 {
+        f32::from_bits((self.to_bits() as i32 >> N) as u32)
     }
     #[inline(always)]
     fn iadd(self, other: f32) -> f32 {
@@ -244,6 +318,10 @@ impl Bits for f32 {
     #[inline(always)]
     fn and(self, other: f32) -> f32 {
         f32::from_bits(self.to_bits() & other.to_bits())
+    }
+    #[inline(always)]
+    fn xor(self, other: f32) -> f32 {
+        f32::from_bits(self.to_bits() ^ other.to_bits())
     }
     #[inline(always)]
     fn int_to_float(self) -> f32 {

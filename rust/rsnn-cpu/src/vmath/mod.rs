@@ -3,14 +3,17 @@
 //! and tasks. Products are fused where the lanes can, so results differ by a rounding between instruction sets.
 mod double;
 mod each;
+mod hyperbolic;
 mod lanes;
 mod plain;
 mod single;
 #[cfg(test)]
 mod tests;
+mod trig;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
+pub use double::erfinv_of;
 pub use each::*;
 pub use lanes::Lanes;
 pub use plain::Plain;
@@ -52,6 +55,8 @@ pub trait Real:
     fn to_f64(self) -> f64;
     fn sqrt(self) -> Self;
     fn abs(self) -> Self;
+    /// To the nearest integer, halves to the even one.
+    fn round(self) -> Self;
     fn exp(self) -> Self;
     /// `exp` for arguments up to 80 (meant for `<= 0`), cheaper; results below the normal f32 are 0.
     fn exp_neg(self) -> Self;
@@ -62,10 +67,6 @@ pub trait Real:
     fn log1p(self) -> Self;
     fn tanh(self) -> Self;
     fn erf(self) -> Self;
-    /// Scalar (libm): exact range reduction for large arguments does not vectorise.
-    fn sin(self) -> Self;
-    /// Scalar (libm), as `sin`.
-    fn cos(self) -> Self;
     fn powf(self, p: Self) -> Self;
     /// `1 / (1 + exp(-x))`, relative accuracy in both tails.
     fn sigmoid(self) -> Self;
@@ -113,8 +114,8 @@ macro_rules! shared {
             fn to_f64(self) -> f64 {
                 self as f64
             }
-            shared!(@std $t, sqrt abs sin cos);
-            shared!(@own $t, exp exp_neg exp2_neg expm1 log log1p tanh erf sigmoid gelu);
+            shared!(@std $t, sqrt abs);
+            shared!(@own $t, round exp exp_neg exp2_neg expm1 log log1p tanh erf sigmoid gelu);
             #[inline(always)]
             fn powf(self, p: Self) -> Self {
                 $t::powf(self, p)

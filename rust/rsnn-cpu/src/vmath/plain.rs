@@ -100,8 +100,13 @@ impl<T: Lanes<T = T> + super::Real> Lanes for Plain<T> {
         }
         t[0]
     }
+    #[inline(always)]
+    fn all(mask: Self::Mask) -> bool {
+        mask.into_iter().all(T::all)
+    }
     lanewise! {
-        max other, min other, abs, sqrt, copysign other, exp, exp_neg, exp2_neg, expm1, log, log1p, tanh, erf, log1p_unit,
-        sigmoid, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, silu_grad,
+        max other, min other, abs, sqrt, trunc, round, copysign other, exp, exp2, exp_neg, exp2_neg, expm1, log, log2, log10,
+        log1p, sin, cos, tan, asin, acos, atan, atan2 other, sinh, cosh, tanh, asinh, atanh, erf, erfc, erfinv, hypot other,
+        fmod other, log1p_unit, sigmoid, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, silu_grad,
     }
 }

@@ -5,7 +5,8 @@ use super::*;
 unsafe extern "C" {
     #[link_name = "erf"]
     safe fn c_erf(x: f64) -> f64;
-    safe fn erfc(x: f64) -> f64;
+    #[link_name = "erfc"]
+    safe fn c_erfc(x: f64) -> f64;
 }
 
 /// Distance from `got` to `want` in units of the f32 spacing at `want`.
@@ -113,7 +114,53 @@ macro_rules! sweep {
         }
     )* };
 }
+/// Names for the functions that no kernel asks for by name.
+macro_rules! named {
+    ($($name:ident $f:ident;)*) => { $(
+        #[derive(Clone, Copy)]
+        struct $name;
+        impl Map1 for $name {
+            fn apply<V: Lanes>(self, x: V) -> V {
+                x.$f()
+            }
+        }
+    )* };
+}
+named! {
+    ExpNeg exp_neg;
+    Exp2 exp2;
+    Log2 log2;
+    Log10 log10;
+    Sin sin;
+    Cos cos;
+    Tan tan;
+    Asin asin;
+    Acos acos;
+    Atan atan;
+    Sinh sinh;
+    Cosh cosh;
+    Asinh asinh;
+    Atanh atanh;
+    Erfc erfc;
+    Erfinv erfinv;
+}
+
 sweep! { ulp:
+    exp2 Exp2 2.0 f64::exp2, |_| true;
+    log2 Log2 2.0 f64::log2, |_| true;
+    log10 Log10 2.0 f64::log10, |_| true;
+    sin Sin 2.0 f64::sin, |_| true;
+    cos Cos 2.0 f64::cos, |_| true;
+    tan Tan 2.0 f64::tan, |_| true;
+    asin Asin 2.0 f64::asin, |_| true;
+    acos Acos 2.0 f64::acos, |_| true;
+    atan Atan 2.0 f64::atan, |_| true;
+    sinh Sinh 2.0 f64::sinh, |_| true;
+    cosh Cosh 2.0 f64::cosh, |_| true;
+    asinh Asinh 2.0 f64::asinh, |_| true;
+    atanh Atanh 2.0 f64::atanh, |_| true;
+    erfc Erfc 2.5 |x| c_erfc(x), |_| true;
+    erfinv Erfinv 2.5 |x| erfinv_of(x, 1.0 - x.abs()), |_| true;
     exp Exp 1.8 f64::exp, |_| true;
     expm1 Expm1 2.0 f64::exp_m1, |_| true;
     log Log 1.0 f64::ln, |_| true;
@@ -149,11 +196,11 @@ fn mish_grad_f64(x: f64) -> f64 {
     t + x * (1.0 - t * t) * sigmoid_f64(x)
 }
 fn gelu_f64(x: f64) -> f64 {
-    0.5 * x * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+    0.5 * x * c_erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
 }
 fn gelu_grad_f64(x: f64) -> f64 {
     let x = x.clamp(-40.0, 40.0);
-    0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2) + x * (-0.5 * x * x).exp() * 0.3989422804014327
+    0.5 * c_erfc(-x * std::f64::consts::FRAC_1_SQRT_2) + x * (-0.5 * x * x).exp() * 0.3989422804014327
 }
 fn gelu_tanh_f64(x: f64) -> f64 {
     x * sigmoid_f64(2.0 * 0.7978845608028654 * (x + 0.044715 * x * x * x))
@@ -167,14 +214,6 @@ fn gelu_tanh_grad_f64(x: f64) -> f64 {
 fn silu_grad_f64(x: f64) -> f64 {
     let x = x.clamp(-700.0, 700.0);
     sigmoid_f64(x) * (1.0 + x * sigmoid_f64(-x))
-}
-
-#[derive(Clone, Copy)]
-struct ExpNeg;
-impl Map1 for ExpNeg {
-    fn apply<V: Lanes>(self, x: V) -> V {
-        x.exp_neg()
-    }
 }
 
 #[test]
@@ -221,6 +260,14 @@ fn signs_of_zero() {
     keeps(Log1p);
     keeps(Silu);
     keeps(GeluTanh);
+    keeps(Sin);
+    keeps(Tan);
+    keeps(Asin);
+    keeps(Atan);
+    keeps(Sinh);
+    keeps(Asinh);
+    keeps(Atanh);
+    keeps(Erfinv);
 }
 
 /// Where torch gives NaN at minus infinity, so do these.
@@ -288,11 +335,108 @@ fn double_exp() {
     assert!(Real::exp(f64::NAN).is_nan());
 }
 
-/// The scalar functions of the standard library.
+/// What must come out exactly, in vectors and portably.
 #[test]
-fn sin_and_cos() {
-    for i in -100_000..100_000 {
-        let x = i as f32 * 0.01;
-        assert!(ulp(Real::sin(x), (x as f64).sin()) <= 2.0 && ulp(Real::cos(x), (x as f64).cos()) <= 2.0);
+fn exact_results() {
+    fn gives<M: Map1>(m: M, x: &[f32], want: &[f32]) {
+        let (mut y, mut z) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        map1(m, x, &mut y);
+        singly::<f32, _>(One(m, x, &mut z));
+        assert_eq!((&y[..], &z[..]), (want, want));
+    }
+    let n: Vec<f32> = (-149..128).map(|n| n as f32).collect();
+    let powers: Vec<f32> = (-149..128).map(|n| 2f64.powi(n) as f32).collect();
+    gives(Exp2, &n, &powers);
+    gives(Log2, &powers, &n);
+    gives(Cos, &[0.0, -0.0], &[1.0, 1.0]);
+    gives(Cosh, &[0.0, -0.0], &[1.0, 1.0]);
+    gives(Acos, &[1.0], &[0.0]);
+    gives(Erfc, &[0.0, -0.0, -10.0, f32::NEG_INFINITY, f32::INFINITY], &[1.0, 1.0, 2.0, 2.0, 0.0]);
+    gives(Log10, &[1.0, 10.0, 100.0, 1000.0, 1e10], &[0.0, 1.0, 2.0, 3.0, 10.0]);
+    // No sine or cosine beyond one.
+    let x: Vec<f32> = (0..200_000).map(|i| i as f32 * 0.001).collect();
+    let mut y = vec![0.0; x.len()];
+    for i in 0..4 {
+        match i {
+            0 => map1(Sin, &x, &mut y),
+            1 => map1(Cos, &x, &mut y),
+            2 => singly::<f32, _>(One(Sin, &x, &mut y)),
+            _ => singly::<f32, _>(One(Cos, &x, &mut y)),
+        }
+        assert!(y.iter().all(|y| y.abs() <= 1.0));
+    }
+}
+
+/// Special values with each other, and numbers of any size with numbers of any size and of about their own.
+fn pairs() -> (Vec<f32>, Vec<f32>) {
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for a in SPECIAL {
+        for b in SPECIAL {
+            x.push(a);
+            y.push(b);
+        }
+    }
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 32) as u32
+    };
+    for i in 0..200_000 {
+        let a = next();
+        x.push(f32::from_bits(a));
+        y.push(f32::from_bits(if i % 2 == 0 { next() } else { a ^ (next() & 0x85ff_ffff) }));
+    }
+    (x, y)
+}
+
+fn of_pairs<M: Map2>(m: M, x: &[f32], y: &[f32]) -> [Vec<f32>; 2] {
+    let mut out = [vec![0.0; x.len()], vec![0.0; x.len()]];
+    map2(m, x, y, &mut out[0]);
+    for ((out, x), y) in out[1].iter_mut().zip(x).zip(y) {
+        *out = m.apply(*x, *y);
+    }
+    out
+}
+
+#[test]
+fn angles() {
+    let (x, y) = pairs();
+    for out in of_pairs(Atan2, &x, &y) {
+        for ((out, x), y) in out.iter().zip(&x).zip(&y) {
+            let want = (*x as f64).atan2(*y as f64);
+            assert!(ulp(*out, want) <= 2.0, "{x:e} {y:e} {out:e} {want:e}");
+            assert!(out.is_nan() || out.is_sign_negative() == want.is_sign_negative(), "{x} {y}");
+        }
+    }
+}
+
+#[test]
+fn remainders_are_exact() {
+    let (x, y) = pairs();
+    for out in of_pairs(Fmod, &x, &y) {
+        for ((out, x), y) in out.iter().zip(&x).zip(&y) {
+            let want = x % y;
+            assert!(out.to_bits() == want.to_bits() || out.is_nan() && want.is_nan(), "{x:e} {y:e} {out:e} {want:e}");
+        }
+    }
+}
+
+#[test]
+fn lengths() {
+    let (x, y) = pairs();
+    for out in of_pairs(Hypot, &x, &y) {
+        for ((out, x), y) in out.iter().zip(&x).zip(&y) {
+            let want = (*x as f64).hypot(*y as f64);
+            assert!(ulp(*out, want) <= 2.0, "{x:e} {y:e} {out:e} {want:e}");
+        }
+    }
+}
+
+#[test]
+fn remainders_have_the_sign_of_the_divisor() {
+    let (x, y) = ([7.0f32, -7.0, 7.0, -7.0, 6.0, -6.0], [3.0, 3.0, -3.0, -3.0, -3.0, 3.0]);
+    for out in of_pairs(Remainder, &x, &y) {
+        assert_eq!(out, [1.0, 2.0, -2.0, -1.0, 0.0, 0.0]);
+        assert!(out[5].is_sign_negative() && !out[4].is_sign_negative());
     }
 }

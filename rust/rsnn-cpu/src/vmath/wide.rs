@@ -97,6 +97,14 @@ impl<const K: usize> Lanes for Wide<K> {
         each!(k => _mm256_sqrt_ps(self.0[k]))
     }
     #[inline(always)]
+    fn trunc(self) -> Self {
+        each!(k => _mm256_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(self.0[k]))
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        each!(k => _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0[k]))
+    }
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         let sign: Self = each!(k => _mm256_and_ps(_mm256_set1_ps(-0.0), sign.0[k]));
         each!(k => _mm256_or_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0[k]), sign.0[k]))
@@ -108,6 +116,17 @@ impl<const K: usize> Lanes for Wide<K> {
     #[inline(always)]
     fn select(mask: Self, yes: Self, no: Self) -> Self {
         each!(k => _mm256_blendv_ps(no.0[k], yes.0[k], mask.0[k]))
+    }
+    #[inline(always)]
+    fn all(mask: Self) -> bool {
+        // SAFETY: as for every value of this type.
+        unsafe {
+            let mut v = mask.0[0];
+            for other in &mask.0[1..] {
+                v = _mm256_and_ps(v, *other);
+            }
+            _mm256_movemask_ps(v) == 0xff
+        }
     }
     #[inline(always)]
     fn sum(self) -> f32 {
@@ -132,19 +151,20 @@ impl<const K: usize> Lanes for Wide<K> {
 
 /// An integer instruction on the bits.
 macro_rules! integer {
-    ($k:ident => $f:ident $(::<$n:literal>)? ($($x:expr),*)) => {
+    ($k:ident => $f:ident $(::<$n:ident>)? ($($x:expr),*)) => {
         each!($k => _mm256_castsi256_ps($f $(::<$n>)? ($(_mm256_castps_si256($x)),*)))
     };
 }
 
 impl<const K: usize> Bits for Wide<K> {
+    const FUSED: bool = true;
     #[inline(always)]
-    fn shl23(self) -> Self {
-        integer!(k => _mm256_slli_epi32::<23>(self.0[k]))
+    fn shl<const N: i32>(self) -> Self {
+        integer!(k => _mm256_slli_epi32::<N>(self.0[k]))
     }
     #[inline(always)]
-    fn sra23(self) -> Self {
-        integer!(k => _mm256_srai_epi32::<23>(self.0[k]))
+    fn sra<const N: i32>(self) -> Self {
+        integer!(k => _mm256_srai_epi32::<N>(self.0[k]))
     }
     #[inline(always)]
     fn iadd(self, other: Self) -> Self {
@@ -157,6 +177,10 @@ impl<const K: usize> Bits for Wide<K> {
     #[inline(always)]
     fn and(self, other: Self) -> Self {
         each!(k => _mm256_and_ps(self.0[k], other.0[k]))
+    }
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        each!(k => _mm256_xor_ps(self.0[k], other.0[k]))
     }
     #[inline(always)]
     fn int_to_float(self) -> Self {

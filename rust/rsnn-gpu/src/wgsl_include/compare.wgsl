@@ -24,6 +24,13 @@ fn floor_divide_f32(a: f32, b: f32) -> f32 {
     if (b == 0.0 || is_inf(a) || is_nan(a) || is_nan(b)) { return a / b; }
     return floor(a / b);
 }
+fn hypot_f32(a: f32, b: f32) -> f32 {
+    if (is_inf(a)) { return abs(a); }
+    if (is_inf(b)) { return abs(b); }
+    let most = maximum(abs(a), abs(b));
+    let ratio = minimum(abs(a), abs(b)) / select(most, 1.0, most == 0.0);
+    return most * sqrt(1.0 + ratio * ratio);
+}
 fn pow_f32(a: f32, b: f32) -> f32 {
     if (b == 0.0 || a == 1.0) { return 1.0; }
     if (is_nan(a) || is_nan(b)) { return nan(); }

@@ -6,7 +6,7 @@ use crate::autograd::Ctx;
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
-use rsnn_cpu::loops;
+use rsnn_cpu::{convert, loops};
 
 /// Copies `src` (broadcast, cast) into the elements of `dst`, outside autograd.
 pub fn copy_into(src: &Tensor, dst: &Tensor) -> Result<()> {
@@ -14,20 +14,33 @@ pub fn copy_into(src: &Tensor, dst: &Tensor) -> Result<()> {
         return crate::gpu::copy_into(src, dst);
     }
     let shape = dst.shape();
-    if src.dtype() == dst.dtype() && src.shape() == shape && src.is_contiguous() && dst.is_contiguous() {
-        return copy_bytes(src, dst);
+    if src.shape() == shape && src.is_contiguous() && dst.is_contiguous() {
+        match (src.dtype(), dst.dtype()) {
+            (from, to) if from == to => return copy_bytes(src, dst),
+            (DType::F32, DType::F16) => return converted(src, dst, convert::f32_to_f16),
+            (DType::F16, DType::F32) => return converted(src, dst, convert::f16_to_f32),
+            (DType::F32, DType::BF16) => return converted(src, dst, convert::f32_to_bf16),
+            (DType::BF16, DType::F32) => return converted(src, dst, convert::bf16_to_f32),
+            (DType::F32, DType::I64) => return converted(src, dst, convert::f32_to_i64),
+            _ => {}
+        }
     }
     let strides = src.layout().broadcast_strides(shape);
     dispatch!(all, src.dtype(), S => dispatch!(all, dst.dtype(), D => {
         let (from, to) = ((src.ptr::<S>().cast_const(), &strides[..]), (dst.ptr::<D>(), dst.strides()));
         // SAFETY: both layouts lie in their storages; overlapping copies go through `assign`, which copies whole tensors.
-        unsafe { loops::unary(shape, from, to, convert::<S, D>) }
+        unsafe { loops::unary(shape, from, to, cast_one::<S, D>) }
     }));
     Ok(())
 }
 
+fn converted<S: Element, D: Element>(src: &Tensor, dst: &Tensor, f: fn(&[S], &mut [D])) -> Result<()> {
+    f(src.as_slice(), dst.as_mut_slice());
+    Ok(())
+}
+
 #[inline(always)]
-fn convert<S: Element, D: Element>(x: S) -> D {
+fn cast_one<S: Element, D: Element>(x: S) -> D {
     if S::DTYPE.is_float() { D::from_f64(x.to_f64()) } else { D::from_i64(x.to_i64()) }
 }
 

@@ -21,6 +21,8 @@ pub(crate) const EXPRESSIONS: &[(&str, &str)] = &[
     ("maximum", "maximum(a, b)"),
     ("minimum", "minimum(a, b)"),
     ("atan2", "atan2(a, b)"),
+    ("hypot", "hypot_f32(a, b)"),
+    ("copysign", "copy_sign(a, b)"),
 ];
 
 /// Comparisons by input type; the result is bool.

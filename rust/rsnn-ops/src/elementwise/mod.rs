@@ -1,9 +1,11 @@
 //! Small elementwise ops as tables: binary (arithmetic, comparison, logic) here and in `num`, unary in `unary`.
+mod blend;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 mod num;
 mod promote;
 
+pub use blend::{addcmul, lerp};
 pub use promote::{common, default_dtype, result_type, set_default_dtype};
 
 use crate::autograd::Ctx;
@@ -11,7 +13,7 @@ use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
 use crate::tensor::{Meta, Tensor};
 use num::Num;
 use rsnn_core::{DType, Device, Element, Result, bail, broadcast_shapes, ensure};
-use rsnn_cpu::loops;
+use rsnn_cpu::{loops, vmath};
 
 /// The binary ops; names are torch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Binary {
     Maximum,
     Minimum,
     Atan2,
+    Hypot,
+    Copysign,
     Eq,
     Ne,
     Lt,
@@ -46,7 +50,7 @@ pub enum Binary {
 use Binary::*;
 
 impl Binary {
-    pub const ALL: [Binary; 25] = [
+    pub const ALL: [Binary; 27] = [
         Add,
         Sub,
         Mul,
@@ -58,6 +62,8 @@ impl Binary {
         Maximum,
         Minimum,
         Atan2,
+        Hypot,
+        Copysign,
         Eq,
         Ne,
         Lt,
@@ -86,7 +92,7 @@ impl Binary {
     fn dtypes(self, a: &Tensor, b: &Tensor) -> Result<(DType, DType)> {
         let common = common(a, b);
         ensure!(
-            !(self.is_bitwise() && common.is_float()),
+            if common.is_float() { !self.is_bitwise() } else { self != Hypot },
             NotImplemented,
             "\"{}_cpu\" not implemented for '{}'",
             self.name(),
@@ -104,7 +110,7 @@ impl Binary {
         );
         Ok(match self {
             _ if self.is_comparison() => (common, DType::Bool),
-            Div | Atan2 if !common.is_float() => match default_dtype() {
+            Div | Atan2 | Copysign if !common.is_float() => match default_dtype() {
                 half if half.is_half() => (DType::F32, half),
                 float => (float, float),
             },
@@ -127,6 +133,8 @@ impl Op for Binary {
             Maximum => "maximum",
             Minimum => "minimum",
             Atan2 => "atan2",
+            Hypot => "hypot",
+            Copysign => "copysign",
             Eq => "eq",
             Ne => "ne",
             Lt => "lt",
@@ -161,7 +169,13 @@ impl Op for Binary {
             DType::I16 => run::<i16>(*self, call),
             DType::I32 => run::<i32>(*self, call),
             DType::I64 => run::<i64>(*self, call),
-            DType::F32 => run::<f32>(*self, call),
+            DType::F32 => match self {
+                Atan2 => in_vectors(vmath::Atan2, call),
+                Hypot => in_vectors(vmath::Hypot, call),
+                Fmod => in_vectors(vmath::Fmod, call),
+                Remainder => in_vectors(vmath::Remainder, call),
+                _ => run::<f32>(*self, call),
+            },
             DType::F64 => run::<f64>(*self, call),
             other => bail!(NotImplemented, "{}: no kernel for {}", self.name(), other.name()),
         }
@@ -180,7 +194,7 @@ impl Op for Binary {
     fn saves(&self) -> Saves {
         match self {
             Add | Sub => Saves::NONE,
-            Pow => Saves { inputs: 3, outputs: 1 },
+            Pow | Hypot => Saves { inputs: 3, outputs: 1 },
             _ => Saves::INPUTS,
         }
     }
@@ -200,9 +214,24 @@ impl Op for Binary {
     }
 }
 
+/// The operands as the kernel's type.
+fn ready<T: Element>(call: &CpuCall) -> Result<(Tensor, Tensor)> {
+    let cast = |t: &Tensor| if t.dtype() == T::DTYPE { Ok(t.clone()) } else { crate::copy::cast(t, T::DTYPE) };
+    Ok((cast(&call.ins[0])?, cast(&call.ins[1])?))
+}
+
+/// What takes more than a few operations, in float32.
+fn in_vectors(m: impl vmath::Map2, call: &CpuCall) -> Result<()> {
+    let ((a, b), out) = (ready::<f32>(call)?, &call.outs[0]);
+    let (sa, sb) = (a.layout().broadcast_strides(out.shape()), b.layout().broadcast_strides(out.shape()));
+    let (from, to) = ((a.ptr::<f32>().cast_const(), &sa[..]), (out.ptr::<f32>(), out.strides()));
+    // SAFETY: broadcast strides stay within each layout; `out` is fresh or is an operand element for element.
+    unsafe { loops::lanes(out.shape(), from, (b.ptr::<f32>(), &sb), to, m) };
+    Ok(())
+}
+
 fn run<T: Num>(kind: Binary, call: &CpuCall) -> Result<()> {
-    let ready = |t: &Tensor| if t.dtype() == T::DTYPE { Ok(t.clone()) } else { crate::copy::cast(t, T::DTYPE) };
-    let (a, b) = (ready(&call.ins[0])?, ready(&call.ins[1])?);
+    let (a, b) = ready::<T>(call)?;
     let out = &call.outs[0];
     if kind == FloorDivide || kind == Remainder || kind == Fmod {
         refuse_zero(kind, &b)?;
@@ -230,6 +259,8 @@ fn run<T: Num>(kind: Binary, call: &CpuCall) -> Result<()> {
         Maximum => arithmetic!(T::maximum),
         Minimum => arithmetic!(T::minimum),
         Atan2 => arithmetic!(T::atan2),
+        Hypot => arithmetic!(T::hypot),
+        Copysign => arithmetic!(T::copysign),
         Eq => compare!(|x, y| x == y),
         Ne => compare!(|x, y| x != y),
         Lt => compare!(|x, y| x < y),
@@ -319,6 +350,15 @@ fn gradient(kind: Binary, cx: &Ctx, g: &Tensor) -> Result<Grads> {
             let scale = div(g, &square)?;
             let scale = crate::select::where_(&is_zero(&square)?, &zero_of(&scale)?, &scale)?;
             (want(0, &|| mul(&scale, &b))?, want(1, &|| neg(&mul(&scale, &a)?))?)
+        }
+        Hypot => {
+            let y = cx.output(0)?;
+            (want(0, &|| mul(g, &div(&input(0)?, &y)?))?, want(1, &|| mul(g, &div(&input(1)?, &y)?))?)
+        }
+        Copysign => {
+            let sign = || apply(Copysign, &[Tensor::number(1.0, DType::F64)?, input(1)?]);
+            let turned = || mul(&crate::unary::apply_named("sign", &input(0)?)?, &sign()?);
+            (want(0, &|| mul(g, &turned()?))?, None)
         }
         FloorDivide => (None, None),
         _ => return crate::op::not_differentiable(kind.name()),

@@ -13,7 +13,16 @@ pub trait Num: Element {
     fn pow(self, o: Self) -> Self;
     fn maximum(self, o: Self) -> Self;
     fn minimum(self, o: Self) -> Self;
-    fn atan2(self, o: Self) -> Self;
+    // Of floats only: other types are promoted or refused before a kernel runs.
+    fn atan2(self, _: Self) -> Self {
+        self
+    }
+    fn hypot(self, _: Self) -> Self {
+        self
+    }
+    fn copysign(self, _: Self) -> Self {
+        self
+    }
     fn and(self, o: Self) -> Self;
     fn or(self, o: Self) -> Self;
     fn xor(self, o: Self) -> Self;
@@ -81,6 +90,14 @@ macro_rules! float {
             #[inline(always)]
             fn atan2(self, o: Self) -> Self {
                 <$t>::atan2(self, o)
+            }
+            #[inline(always)]
+            fn hypot(self, o: Self) -> Self {
+                <$t>::hypot(self, o)
+            }
+            #[inline(always)]
+            fn copysign(self, o: Self) -> Self {
+                <$t>::copysign(self, o)
             }
             // Bitwise ops are refused for floats before a kernel runs.
             #[inline(always)]
@@ -179,10 +196,6 @@ macro_rules! int {
                 self.min(o)
             }
             #[inline(always)]
-            fn atan2(self, _: Self) -> Self {
-                self
-            }
-            #[inline(always)]
             fn and(self, o: Self) -> Self {
                 self & o
             }
@@ -258,10 +271,6 @@ impl Num for bool {
     #[inline(always)]
     fn minimum(self, o: Self) -> Self {
         self & o
-    }
-    #[inline(always)]
-    fn atan2(self, _: Self) -> Self {
-        self
     }
     #[inline(always)]
     fn and(self, o: Self) -> Self {

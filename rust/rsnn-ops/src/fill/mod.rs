@@ -4,7 +4,7 @@ pub(crate) mod gpu;
 
 use crate::tensor::Tensor;
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
-use rsnn_cpu::loops;
+use rsnn_cpu::{loops, pool, simd};
 
 /// Writes `value` to every element, outside autograd.
 pub fn fill_raw(x: &Tensor, value: f64) -> Result<()> {
@@ -46,12 +46,37 @@ pub fn arange(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
     );
     let n = ((end - start) / step).ceil().max(0.0) as usize;
     let t = Tensor::empty(&[n], dtype, Device::Cpu)?;
-    dispatch!(all, dtype, T => {
-        for (i, v) in t.as_mut_slice::<T>().iter_mut().enumerate() {
-            *v = T::from_f64(start + i as f64 * step);
-        }
-    });
+    if dtype.is_float() || start.fract() != 0.0 || step.fract() != 0.0 {
+        dispatch!(all, dtype, T => each(t.as_mut_slice::<T>(), #[inline(always)] |base, i| {
+            T::from_f64(start + (base as f64 + f64::from(i)) * step)
+        }));
+    } else {
+        let (start, step) = (start as i64, step as i64);
+        dispatch!(all, dtype, T => each(t.as_mut_slice::<T>(), #[inline(always)] |base, i| {
+            T::from_i64(start.wrapping_add((base as i64 + i64::from(i)).wrapping_mul(step)))
+        }));
+    }
     Ok(t)
+}
+
+/// `out[base + i] = f(base, i)`, where `i` has few enough bits for vectors.
+fn each<T: Element>(out: &mut [T], f: impl Fn(usize, i32) -> T + Sync) {
+    const GRAIN: usize = 1 << 14;
+    let (n, chunks) = (out.len(), out.len().div_ceil(GRAIN));
+    let to = pool::SendPtr(out.as_mut_ptr());
+    pool::for_each_chunk(chunks, |c| {
+        let base = c * GRAIN;
+        // SAFETY: chunks are disjoint ranges of `out`.
+        let part = unsafe { std::slice::from_raw_parts_mut(to.get().add(base), GRAIN.min(n - base)) };
+        simd::vectorize(
+            #[inline(always)]
+            || {
+                for (i, v) in (0..).zip(part) {
+                    *v = f(base, i);
+                }
+            },
+        );
+    });
 }
 
 /// `steps` evenly spaced values from `start` to `end`, both included; torch's formula from both ends.

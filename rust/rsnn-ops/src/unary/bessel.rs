@@ -55,7 +55,7 @@ fn erfcx(x: f64) -> f64 {
     if x < 10.0 {
         let square = x * x;
         let rest = x.mul_add(x, -square);
-        return square.exp() * (1.0 + rest) * super::special::erfc(x);
+        return square.exp() * (1.0 + rest) * rsnn_cpu::vmath::Lanes::erfc(x);
     }
     let (mut term, mut sum) = (1.0f64, 1.0);
     for k in 1..50 {
@@ -73,7 +73,7 @@ fn ndtri(p: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) {
         return f64::NAN;
     }
-    std::f64::consts::SQRT_2 * super::special::erfinv_of(2.0 * p - 1.0, if p < 0.5 { 2.0 * p } else { 2.0 * (1.0 - p) })
+    std::f64::consts::SQRT_2 * rsnn_cpu::vmath::erfinv_of(2.0 * p - 1.0, if p < 0.5 { 2.0 * p } else { 2.0 * (1.0 - p) })
 }
 
 /// `x` where it is not zero, one elsewhere; and where it is zero.

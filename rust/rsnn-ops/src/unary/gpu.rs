@@ -55,6 +55,11 @@ pub(crate) const EXPRESSIONS: &[(&str, &str, &str)] = &[
         "select(g * sigmoid_f32(x * p.c), g, x * p.c > p.d)",
     ),
     ("hardtanh", "clamp_f32(x, p.c, p.d)", "select(g, 0.0, x <= p.c || x >= p.d)"),
+    (
+        "huber",
+        "select(p.d * (abs(x) - 0.5 * p.c), 0.5 * x * x * (p.d / p.c), abs(x) <= p.c)",
+        "g * (clamp_f32(x, -p.c, p.c) * (p.d / p.c))",
+    ),
     ("clamp", "clamp_f32(x, p.c, p.d)", "select(0.0, g, x >= p.c && x <= p.d)"),
     ("hardsigmoid", "clamp_f32(x / 6.0 + 0.5, 0.0, 1.0)", "select(0.0, g / 6.0, x > -3.0 && x < 3.0)"),
     (

@@ -1,11 +1,9 @@
-//! Special functions of one f64, scalar: error function and its inverse, gamma family, sinc.
+//! Special functions of one f64, scalar: gamma family, sinc.
 use rsnn_cpu::vmath::Real;
-use std::f64::consts::{FRAC_2_SQRT_PI, PI};
+use std::f64::consts::PI;
 
 mod c {
     unsafe extern "C" {
-        pub safe fn erf(x: f64) -> f64;
-        pub safe fn erfc(x: f64) -> f64;
         #[cfg(unix)]
         pub fn lgamma_r(x: f64, sign: *mut i32) -> f64;
         #[cfg(not(unix))]
@@ -17,10 +15,6 @@ mod c {
 #[inline(always)]
 pub(super) fn via<T: Real>(x: T, f: impl Fn(f64) -> f64) -> T {
     T::from_f64(f(x.to_f64()))
-}
-
-pub(super) fn erfc(x: f64) -> f64 {
-    c::erfc(x)
 }
 
 /// `log |Gamma(x)|`
@@ -35,71 +29,6 @@ pub(crate) fn lgamma(x: f64) -> f64 {
     c::lgamma(x)
 }
 
-/// Inverse of erf: a rational start (Giles 2012), then two Halley steps with the tail taken from erfc.
-pub(super) fn erfinv(x: f64) -> f64 {
-    erfinv_of(x, 1.0 - x.abs())
-}
-
-/// The same with `rest = 1 - |x|` given, which has more digits where x is close to one.
-pub(super) fn erfinv_of(x: f64, rest: f64) -> f64 {
-    let a = x.abs();
-    if !(rest > 0.0) {
-        return if rest == 0.0 { f64::INFINITY.copysign(x) } else { f64::NAN };
-    }
-    let w = -(rest * (1.0 + a)).ln();
-    if w > 30.0 {
-        return far(w, rest).copysign(x);
-    }
-    let horner = |t: f64, c: [f64; 9]| c.iter().fold(0.0, |p, c| p * t + c);
-    let mut z = a * if w < 5.0 {
-        horner(
-            w - 2.5,
-            [
-                2.810_226_36e-8,
-                3.432_739_39e-7,
-                -3.523_387_7e-6,
-                -4.391_506_54e-6,
-                2.185_808_7e-4,
-                -1.253_725_03e-3,
-                -4.177_681_64e-3,
-                2.466_407_27e-1,
-                1.501_409_41,
-            ],
-        )
-    } else {
-        horner(
-            w.sqrt() - 3.0,
-            [
-                -2.002_142_57e-4,
-                1.009_505_58e-4,
-                1.349_343_22e-3,
-                -3.673_428_44e-3,
-                5.739_507_73e-3,
-                -7.622_461_3e-3,
-                9.438_870_47e-3,
-                1.001_674_06,
-                2.832_976_82,
-            ],
-        )
-    };
-    for _ in 0..2 {
-        let error = if a > 0.5 { rest - c::erfc(z) } else { c::erf(z) - a };
-        let step = error / (FRAC_2_SQRT_PI * (-z * z).exp());
-        z -= step / (1.0 + z * step);
-    }
-    z.copysign(x)
-}
-
-/// The z of `erfc(z) = rest` far out, where `erfc(z)` is about `exp(-z^2) / (z sqrt(pi))`.
-fn far(w: f64, rest: f64) -> f64 {
-    let mut z = (w - 0.5 * (PI * w).ln()).sqrt();
-    for _ in 0..4 {
-        let step = (rest - c::erfc(z)) / (FRAC_2_SQRT_PI * (-z * z).exp());
-        z -= step / (1.0 + z * step);
-    }
-    z
-}
-
 /// Derivative of `lgamma`: recurrence up to 10, then the asymptotic series.
 pub(super) fn digamma(x: f64) -> f64 {
     if x == 0.0 {
@@ -112,14 +41,16 @@ pub(super) fn digamma(x: f64) -> f64 {
         // Only the fraction enters tan, so that large arguments keep their digits.
         return digamma(1.0 - x) - PI / (PI * x.fract()).tan();
     }
-    let (mut x, mut sum) = (x, 0.0);
+    // The recurrence's sum of reciprocals as one fraction.
+    let (mut x, mut above, mut below) = (x, 0.0, 1.0);
     while x < 10.0 {
-        sum -= 1.0 / x;
+        above = above * x + below;
+        below *= x;
         x += 1.0;
     }
     let y = 1.0 / (x * x);
     let series = [1.0 / 12.0, -691.0 / 32760.0, 1.0 / 132.0, -1.0 / 240.0, 1.0 / 252.0, -1.0 / 120.0, 1.0 / 12.0];
-    sum + x.ln() - 0.5 / x - series.iter().fold(0.0, |p, c| (p + c) * y)
+    x.ln() - above / below - 0.5 / x - series.iter().fold(0.0, |p, c| (p + c) * y)
 }
 
 /// Derivative of order `n` of digamma: `(-1)^(n+1) n! zeta(n + 1, x)`.

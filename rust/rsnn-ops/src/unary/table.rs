@@ -129,8 +129,7 @@ fn rsqrt(x: &Tensor) -> Result<Tensor> {
 
 fn decimals<T: Real>(x: T, p: [T; 3]) -> T {
     let ten = T::from_f64(10.0).powf(p[0].abs());
-    let even = |v: T| via(v, f64::round_ties_even);
-    if p[0] > T::ZERO { even(x * ten) / ten } else { even(x / ten) * ten }
+    if p[0] > T::ZERO { (x * ten).round() / ten } else { (x / ten).round() * ten }
 }
 
 const KEEP: fn(i64, Params) -> i64 = |x, _| x;
@@ -167,26 +166,26 @@ pub(super) static MATH: &[Row] = &[
     ),
     row!(lanes "exp", |x, p| x.exp(), Y, |s, g, p| g * s, Some(|y, g, _| mul(g, y))),
     row!(
-        "exp2",
-        |x, p| via(x, f64::exp2),
+        lanes "exp2",
+        |x, p| x.exp2(),
         Y,
-        |s, g, p| g * s * T::from_f64(LN_2),
+        |s, g, p| g * s * V::c(LN_2),
         Some(|y, g, _| scale(&mul(g, y)?, LN_2))
     ),
     row!(lanes "expm1", |x, p| x.expm1(), Y, |s, g, p| g * (s + V::c(1.0)), Some(|y, g, _| mul(g, &plus(y, 1.0)?))),
     row!(lanes "log", |x, p| x.log(), X, |s, g, p| g / s, Some(|x, g, _| div(g, x))),
     row!(
-        "log2",
-        |x, p| via(x, f64::log2),
+        lanes "log2",
+        |x, p| x.log2(),
         X,
-        |s, g, p| g / (s * T::from_f64(LN_2)),
+        |s, g, p| g / (s * V::c(LN_2)),
         Some(|x, g, _| div(g, &scale(x, LN_2)?))
     ),
     row!(
-        "log10",
-        |x, p| via(x, f64::log10),
+        lanes "log10",
+        |x, p| x.log10(),
         X,
-        |s, g, p| g / (s * T::from_f64(LN_10)),
+        |s, g, p| g / (s * V::c(LN_10)),
         Some(|x, g, _| div(g, &scale(x, LN_10)?))
     ),
     row!(lanes "log1p", |x, p| x.log1p(), X, |s, g, p| g / (s + V::c(1.0)), Some(|x, g, _| div(g, &plus(x, 1.0)?))),
@@ -219,56 +218,56 @@ pub(super) static MATH: &[Row] = &[
         Some(|x, g, _| mul(&scale(g, 2.0)?, x)),
         Ints::Keep("", |x, _| x.wrapping_mul(x))
     ),
-    row!("sin", |x, p| x.sin(), X, |s, g, p| g * s.cos(), Some(|x, g, _| mul(g, &apply_named("cos", x)?))),
-    row!("cos", |x, p| x.cos(), X, |s, g, p| -g * s.sin(), Some(|x, g, _| neg(&mul(g, &apply_named("sin", x)?)?))),
+    row!(lanes "sin", |x, p| x.sin(), X, |s, g, p| g * s.cos(), Some(|x, g, _| mul(g, &apply_named("cos", x)?))),
+    row!(lanes "cos", |x, p| x.cos(), X, |s, g, p| -g * s.sin(), Some(|x, g, _| neg(&mul(g, &apply_named("sin", x)?)?))),
     row!(
-        "tan",
-        |x, p| via(x, f64::tan),
+        lanes "tan",
+        |x, p| x.tan(),
         Y,
-        |s, g, p| g * (T::ONE + s * s),
+        |s, g, p| g * (V::c(1.0) + s * s),
         Some(|y, g, _| mul(g, &plus(&mul(y, y)?, 1.0)?))
     ),
     row!(
-        "asin",
-        |x, p| via(x, f64::asin),
+        lanes "asin",
+        |x, p| x.asin(),
         X,
-        |s, g, p| g / (T::ONE - s * s).sqrt(),
+        |s, g, p| g / (V::c(1.0) - s * s).sqrt(),
         Some(|x, g, _| mul(g, &rsqrt(&one_minus_square(x)?)?))
     ),
     row!(
-        "acos",
-        |x, p| via(x, f64::acos),
+        lanes "acos",
+        |x, p| x.acos(),
         X,
-        |s, g, p| -g / (T::ONE - s * s).sqrt(),
+        |s, g, p| -g / (V::c(1.0) - s * s).sqrt(),
         Some(|x, g, _| neg(&mul(g, &rsqrt(&one_minus_square(x)?)?)?))
     ),
     row!(
-        "atan",
-        |x, p| via(x, f64::atan),
+        lanes "atan",
+        |x, p| x.atan(),
         X,
-        |s, g, p| g / (T::ONE + s * s),
+        |s, g, p| g / (V::c(1.0) + s * s),
         Some(|x, g, _| div(g, &plus(&mul(x, x)?, 1.0)?))
     ),
     row!(
-        "sinh",
-        |x, p| via(x, f64::sinh),
+        lanes "sinh",
+        |x, p| x.sinh(),
         X,
-        |s, g, p| g * via(s, f64::cosh),
+        |s, g, p| g * s.cosh(),
         Some(|x, g, _| mul(g, &apply_named("cosh", x)?))
     ),
     row!(
-        "cosh",
-        |x, p| via(x, f64::cosh),
+        lanes "cosh",
+        |x, p| x.cosh(),
         X,
-        |s, g, p| g * via(s, f64::sinh),
+        |s, g, p| g * s.sinh(),
         Some(|x, g, _| mul(g, &apply_named("sinh", x)?))
     ),
     row!(lanes "tanh", |x, p| x.tanh(), Y, |s, g, p| g * (V::c(1.0) - s * s), Some(|y, g, _| mul(g, &one_minus_square(y)?))),
     row!(
-        "asinh",
-        |x, p| via(x, f64::asinh),
+        lanes "asinh",
+        |x, p| x.asinh(),
         X,
-        |s, g, p| g / (s * s + T::ONE).sqrt(),
+        |s, g, p| g / (s * s + V::c(1.0)).sqrt(),
         Some(|x, g, _| mul(g, &rsqrt(&plus(&mul(x, x)?, 1.0)?)?))
     ),
     row!(
@@ -279,10 +278,10 @@ pub(super) static MATH: &[Row] = &[
         Some(|x, g, _| mul(g, &rsqrt(&plus(&mul(x, x)?, -1.0)?)?))
     ),
     row!(
-        "atanh",
-        |x, p| via(x, f64::atanh),
+        lanes "atanh",
+        |x, p| x.atanh(),
         X,
-        |s, g, p| g / (T::ONE - s * s),
+        |s, g, p| g / (V::c(1.0) - s * s),
         Some(|x, g, _| div(g, &one_minus_square(x)?))
     ),
     row!(
@@ -293,17 +292,17 @@ pub(super) static MATH: &[Row] = &[
         Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, FRAC_2_SQRT_PI))
     ),
     row!(
-        "erfc",
-        |x, p| via(x, super::special::erfc),
+        lanes "erfc",
+        |x, p| x.erfc(),
         X,
-        |s, g, p| g * T::from_f64(-FRAC_2_SQRT_PI) * (-(s * s)).exp(),
+        |s, g, p| g * V::c(-FRAC_2_SQRT_PI) * (-(s * s)).exp(),
         Some(|x, g, _| scale(&mul(g, &apply_named("exp", &neg(&mul(x, x)?)?)?)?, -FRAC_2_SQRT_PI))
     ),
     row!(
-        "erfinv",
-        |x, p| via(x, super::special::erfinv),
+        lanes "erfinv",
+        |x, p| x.erfinv(),
         Y,
-        |s, g, p| g * T::from_f64(1.0 / FRAC_2_SQRT_PI) * (s * s).exp(),
+        |s, g, p| g * V::c(1.0 / FRAC_2_SQRT_PI) * (s * s).exp(),
         Some(|y, g, _| scale(&mul(g, &apply_named("exp", &mul(y, y)?)?)?, 1.0 / FRAC_2_SQRT_PI))
     ),
     row!("floor", |x, p| via(x, f64::floor), Nothing, |s, g, p| g, None, Ints::Keep("floor_vml_cpu", KEEP)),
@@ -311,7 +310,7 @@ pub(super) static MATH: &[Row] = &[
     // p[0]: decimals.
     row!(
         "round",
-        |x, p| if p[0] == T::ZERO { via(x, f64::round_ties_even) } else { decimals(x, p) },
+        |x, p| if p[0] == T::ZERO { x.round() } else { decimals(x, p) },
         Nothing,
         |s, g, p| g,
         None,
@@ -394,6 +393,17 @@ pub(super) static MATH: &[Row] = &[
         |s, g, p| if (s >= p[0]) & (s <= p[1]) { g } else { T::ZERO },
         Some(|x, g, p| mask(&within(Binary::Ge, Binary::Le, x, p)?, g)),
         Ints::Keep("clamp", |x, p| x.max(p[0] as i64).min(p[1] as i64))
+    ),
+    // Of a difference. p[0]: where the parabola ends; p[1]: the slope beyond.
+    row!(
+        "huber",
+        |x, p| {
+            let a = x.abs();
+            if a <= p[0] { T::HALF * x * x * (p[1] / p[0]) } else { p[1] * (a - T::HALF * p[0]) }
+        },
+        X,
+        |s, g, p| g * (s.limit(p[0]) * (p[1] / p[0])),
+        Some(|x, g, p| scale(&mul(g, &super::unary("clamp", x, [-p[0], p[0], 0.0])?)?, p[1] / p[0]))
     ),
 ];
 

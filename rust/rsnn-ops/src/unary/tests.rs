@@ -38,6 +38,7 @@ fn gradients_agree() {
             "elu" => [1.3, 0.9, 0.7],
             "hardtanh" | "clamp" => [-0.5, 0.6, 0.0],
             "threshold" => [0.2, 0.7, 0.0],
+            "huber" => [0.9, 1.3, 0.0],
             "polygamma" => [1.0, 0.0, 0.0],
             _ => [0.0; 3],
         };
