@@ -1,4 +1,5 @@
 //! Loops over a row in `Lanes`, for kernels whose formulas are too long for the compiler's own vector loops.
+use super::columns::{get, sums_of};
 use super::par_rows;
 use crate::vmath::{Lanes, Real, STEP, Task, padded};
 use std::ops::Range;
@@ -36,15 +37,175 @@ const fn per_step<V: Lanes>() -> usize {
     STEP / V::WIDTH
 }
 
-/// Merges the lanes of one step pairwise.
+/// The lanes of one step as numbers.
 #[inline(always)]
-fn merge<V: Lanes>(acc: Lane<V>, f: impl Fn(V::T, V::T) -> V::T) -> V::T {
+fn spread<V: Lanes>(acc: Lane<V>) -> [V::T; STEP] {
     let mut t = [V::T::ZERO; STEP];
     for j in 0..per_step::<V>() {
         // SAFETY: the values lie inside the array.
         unsafe { acc[j].store(t.as_mut_ptr().add(j * V::WIDTH)) };
     }
-    super::tree(&mut t, f)
+    t
+}
+
+/// Merges the lanes of one step pairwise.
+#[inline(always)]
+fn merge<V: Lanes>(acc: Lane<V>, f: impl Fn(V::T, V::T) -> V::T) -> V::T {
+    super::tree(&mut spread(acc), f)
+}
+
+/// Consecutive runs of `len` elements, and what becomes of each.
+struct Runs<'a, T, K: OfRun> {
+    x: &'a [T],
+    len: usize,
+    out: &'a mut [K::Out<T>],
+}
+
+/// What is taken of a run.
+trait OfRun {
+    type Out<T>;
+    fn get<V: Lanes>(x: &[V::T]) -> Self::Out<V::T>;
+}
+
+impl<T: Real, K: OfRun> Task for Runs<'_, T, K> {
+    type T = T;
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) {
+        for (r, out) in self.out.iter_mut().enumerate() {
+            *out = K::get::<V>(super::row(self.x, r, self.len));
+        }
+    }
+}
+
+struct Total;
+impl OfRun for Total {
+    type Out<T> = f64;
+    #[inline(always)]
+    fn get<V: Lanes>(x: &[V::T]) -> f64 {
+        sums_of::<V::Narrow, 1, 4, 1>(
+            x.len(),
+            #[inline(always)]
+            |_, j, n, [s]| [s + get(x, j, n, V::T::ZERO)],
+        )[0][0]
+    }
+}
+
+/// Sums of runs: in `T` inside blocks, the blocks' sums in f64.
+pub(crate) fn totals<T: Real>(x: &[T], len: usize, out: &mut [f64]) {
+    T::vectors(Runs::<T, Total> { x, len, out });
+}
+
+struct Squares;
+impl OfRun for Squares {
+    type Out<T> = f64;
+    #[inline(always)]
+    fn get<V: Lanes>(x: &[V::T]) -> f64 {
+        sums_of::<V::Narrow, 1, 4, 1>(
+            x.len(),
+            #[inline(always)]
+            |_, j, n, [s]| {
+                let x = get::<V::Narrow>(x, j, n, V::T::ZERO);
+                [x.fma(x, s)]
+            },
+        )[0][0]
+    }
+}
+
+/// Sums of squares of runs, as `totals`.
+pub(crate) fn squares<T: Real>(x: &[T], len: usize, out: &mut [f64]) {
+    T::vectors(Runs::<T, Squares> { x, len, out });
+}
+
+struct Product;
+impl OfRun for Product {
+    type Out<T> = f64;
+    #[inline(always)]
+    fn get<V: Lanes>(x: &[V::T]) -> f64 {
+        let mut total = [1.0; STEP];
+        // Few factors are multiplied in `T`, so that what they reach together stays in its range.
+        for x in x.chunks(16 * STEP) {
+            let mut acc = [V::c(1.0); STEP];
+            each_step(
+                x,
+                V::T::ONE,
+                #[inline(always)]
+                |x| {
+                    for j in 0..per_step::<V>() {
+                        // SAFETY: the values lie inside the step.
+                        acc[j] = acc[j] * unsafe { V::load(x.as_ptr().add(j * V::WIDTH)) };
+                    }
+                },
+            );
+            for (t, a) in total.iter_mut().zip(spread(acc)) {
+                *t *= a.to_f64();
+            }
+        }
+        super::tree(
+            &mut total,
+            #[inline(always)]
+            |a, b| a * b,
+        )
+    }
+}
+
+/// Products of runs.
+pub(crate) fn products<T: Real>(x: &[T], len: usize, out: &mut [f64]) {
+    T::vectors(Runs::<T, Product> { x, len, out });
+}
+
+struct Extreme<const LARGEST: bool>;
+impl<const LARGEST: bool> OfRun for Extreme<LARGEST> {
+    type Out<T> = T;
+    /// A NaN shows in the sum of all, which is cheaper than a test of each; infinities of both signs look the same there.
+    #[inline(always)]
+    fn get<V: Lanes>(x: &[V::T]) -> V::T {
+        let start = if LARGEST { -V::T::INFINITY } else { V::T::INFINITY };
+        let (mut best, mut sum) = ([V::splat(start); STEP], [V::c(0.0); STEP]);
+        each_step(
+            x,
+            x.first().copied().unwrap_or(start),
+            #[inline(always)]
+            |x| {
+                for j in 0..per_step::<V>() {
+                    // SAFETY: the values lie inside the step.
+                    let v = unsafe { V::load(x.as_ptr().add(j * V::WIDTH)) };
+                    best[j] = if LARGEST { v.max(best[j]) } else { v.min(best[j]) };
+                    sum[j] = sum[j] + v;
+                }
+            },
+        );
+        let sum = merge(
+            sum,
+            #[inline(always)]
+            |a, b| a + b,
+        );
+        if sum.is_nan() && x.iter().any(|v| v.is_nan()) {
+            return V::T::NAN;
+        }
+        merge(
+            best,
+            #[inline(always)]
+            |a, b| if LARGEST { a.max(b) } else { a.min(b) },
+        )
+    }
+}
+
+/// Largest (or smallest) element of each run, NaN if there is one.
+pub(crate) fn extremes<T: Real, const LARGEST: bool>(x: &[T], len: usize, out: &mut [T]) {
+    T::vectors(Runs::<T, Extreme<LARGEST>> { x, len, out });
+}
+
+/// Calls `f` with every step of a run, the last one filled up with `pad`.
+#[inline(always)]
+fn each_step<T: Copy>(x: &[T], pad: T, mut f: impl FnMut(&[T; STEP])) {
+    let (steps, rest) = x.as_chunks::<STEP>();
+    for x in steps {
+        f(x);
+    }
+    if !rest.is_empty() {
+        f(&padded(rest, pad));
+    }
 }
 
 /// The largest element; NaN may or may not be seen.
@@ -52,14 +213,17 @@ fn merge<V: Lanes>(acc: Lane<V>, f: impl Fn(V::T, V::T) -> V::T) -> V::T {
 fn largest<V: Lanes>(x: &[V::T]) -> V::T {
     let low = -V::T::INFINITY;
     let mut acc = [V::splat(low); STEP];
-    let (steps, rest) = x.as_chunks::<STEP>();
-    let rest = padded(rest, low);
-    for x in steps.iter().chain([&rest]) {
-        for j in 0..per_step::<V>() {
-            // SAFETY: the values lie inside the step.
-            acc[j] = unsafe { V::load(x.as_ptr().add(j * V::WIDTH)) }.max(acc[j]);
-        }
-    }
+    each_step(
+        x,
+        low,
+        #[inline(always)]
+        |x| {
+            for j in 0..per_step::<V>() {
+                // SAFETY: the values lie inside the step.
+                acc[j] = unsafe { V::load(x.as_ptr().add(j * V::WIDTH)) }.max(acc[j]);
+            }
+        },
+    );
     merge(
         acc,
         #[inline(always)]

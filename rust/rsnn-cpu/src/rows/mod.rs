@@ -11,6 +11,7 @@ mod number;
 pub mod optim;
 pub mod reduce;
 pub mod scan;
+pub mod soft_columns;
 pub mod softmax;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,20 @@ pub(crate) const GRAIN: usize = 1 << 15;
 pub(crate) fn par_rows(rows: usize, cols: usize, f: impl Fn(Range<usize>) + Sync) {
     let chunks = pool::split(rows, GRAIN / cols.max(1));
     pool::for_each_chunk(chunks, |i| f(pool::range(rows, chunks, i)));
+}
+
+/// Columns that one task walks down.
+pub(crate) const STRIP: usize = 64;
+
+/// Runs `f(outer index, first column, columns)` over strips of at most `STRIP` columns, in parallel.
+pub(crate) fn strips(axis: reduce::Axis, f: impl Fn(usize, usize, usize) + Sync) {
+    let blocks = axis.inner.div_ceil(STRIP);
+    par_rows(axis.outer * blocks, axis.len * axis.inner.min(STRIP), |range| {
+        for task in range {
+            let column = task % blocks * STRIP;
+            f(task / blocks, column, (axis.inner - column).min(STRIP));
+        }
+    });
 }
 
 /// An output slice whose parts are written by different chunks.

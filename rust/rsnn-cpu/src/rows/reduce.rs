@@ -1,7 +1,8 @@
 //! Reductions of `[outer, len, inner]` over `len`: sum, mean, product, extremes and their places, any, all, variance.
 //! Floating sums run in f64, integer ones in i64; NaN wins every comparison, the first place wins among equals.
 pub use super::number::{Order, Sum};
-use super::{GRAIN, Parts, par_rows, row};
+use super::number::{above, below};
+use super::{GRAIN, Parts, lanes, par_rows, row, strips};
 use crate::pool;
 use crate::simd::vectorize;
 use crate::vmath::Real;
@@ -30,14 +31,17 @@ trait Fold<T, A, O>: Copy + Sync {
     {
         self.step(self.step(self.step(self.step(a, x[0]), x[1]), x[2]), x[3])
     }
-    /// Result of a contiguous run.
+    /// Results of consecutive runs of `len` elements, as many as `out` has.
     #[inline(always)]
-    fn run(self, x: &[T]) -> A
+    fn runs(self, x: &[T], len: usize, out: &mut [A])
     where
         T: Copy,
         A: Copy,
     {
-        fold_run(x, self)
+        vectorize(
+            #[inline(always)]
+            || out.iter_mut().enumerate().for_each(|(r, out)| *out = fold_run(row(x, r, len), self)),
+        );
     }
 }
 
@@ -95,6 +99,11 @@ where
     let parts = Parts::new(&mut partial);
     let tasks = outer * pieces * blocks;
     par_rows(tasks, len / pieces * width, |range| {
+        if inner == 1 && pieces == 1 {
+            // SAFETY: one part per task.
+            let acc = unsafe { parts.get(range.clone()) };
+            return op.runs(&x[range.start * len..range.end * len], len, acc);
+        }
         vectorize(
             #[inline(always)]
             || {
@@ -106,7 +115,7 @@ where
                     let acc = unsafe { parts.get(at + cols.start..at + cols.end) };
                     let run = pool::range(len, pieces, p);
                     if inner == 1 {
-                        acc[0] = op.run(&x[o * len + run.start..o * len + run.end]);
+                        op.runs(&x[o * len + run.start..o * len + run.end], run.len(), acc);
                         continue;
                     }
                     let line = |r: usize| &x[(o * len + r) * inner..][cols.clone()];
@@ -115,16 +124,27 @@ where
             },
         );
     });
-    for (o, out) in out.chunks_mut(inner.max(1)).enumerate() {
-        for (i, out) in out.iter_mut().enumerate() {
-            let piece = |p: usize| partial[(o * pieces + p) * inner + i];
-            *out = op.done((1..pieces).fold(piece(0), |a, p| op.merge(a, piece(p))));
-        }
-    }
+    vectorize(
+        #[inline(always)]
+        || {
+            let inner = inner.max(1);
+            for (out, pieces) in out.chunks_mut(inner).zip(partial.chunks_mut(pieces * inner)) {
+                let (first, rest) = pieces.split_at_mut(inner);
+                for piece in rest.chunks(inner) {
+                    for (a, b) in first.iter_mut().zip(piece) {
+                        *a = op.merge(*a, *b);
+                    }
+                }
+                for (out, a) in out.iter_mut().zip(first) {
+                    *out = op.done(*a);
+                }
+            }
+        },
+    );
 }
 
 macro_rules! fold {
-    ($name:ident<$t:ident: $bound:ident> -> $acc:ty, $out:ty; $init:expr; |$a:ident, $x:ident| $step:expr; |$b:ident, $c:ident| $merge:expr; |$d:ident| $done:expr $(; |$r:ident| $run:expr; |$e:ident, $q:ident| $four:expr)?) => {
+    ($name:ident<$t:ident: $bound:ident> -> $acc:ty, $out:ty; $init:expr; |$a:ident, $x:ident| $step:expr; |$b:ident, $c:ident| $merge:expr; |$d:ident| $done:expr $(; |$r:ident, $len:ident, $each:ident| $run:expr; |$e:ident, $q:ident| $four:expr)?) => {
         #[derive(Clone, Copy)]
         struct $name;
         impl<$t: $bound> Fold<$t, $acc, $out> for $name {
@@ -138,19 +158,21 @@ macro_rules! fold {
             fn done(self, $d: $acc) -> $out { $done }
             $(
                 #[inline(always)]
-                fn run(self, $r: &[$t]) -> $acc { $run }
+                fn runs(self, $r: &[$t], $len: usize, $each: &mut [$acc]) { $run }
                 #[inline(always)]
                 fn four(self, $e: $acc, $q: [$t; 4]) -> $acc { $four }
             )?
         }
     };
 }
-fold!(Total<T: Sum> -> T::Acc, T::Out; T::ZERO; |a, x| T::add(a, x.widen()); |a, b| T::add(a, b); |a| T::narrow(a); |x| T::total(x); |a, x| T::add(a, T::four(x)));
-fold!(Product<T: Sum> -> T::Acc, T::Out; T::ONE; |a, x| T::mul(a, x.widen()); |a, b| T::mul(a, b); |a| T::narrow(a));
-fold!(Squares<T: Real> -> f64, T; 0.0; |a, x| a + x.to_f64() * x.to_f64(); |a, b| a + b; |a| T::from_f64(a); |x| super::sum(x, T::ZERO, #[inline(always)] |v| v * v);
+fold!(Total<T: Sum> -> T::Acc, T::Out; T::ZERO; |a, x| T::add(a, x.widen()); |a, b| T::add(a, b); |a| T::narrow(a); |x, len, out| T::totals(x, len, out); |a, x| T::add(a, T::four(x)));
+fold!(Product<T: Sum> -> T::Acc, T::Out; T::ONE; |a, x| T::mul(a, x.widen()); |a, b| T::mul(a, b); |a| T::narrow(a); |x, len, out| T::products(x, len, out); |a, x| T::mul(a, T::times(x)));
+fold!(Squares<T: Real> -> f64, T; 0.0; |a, x| a + x.to_f64() * x.to_f64(); |a, b| a + b; |a| T::from_f64(a); |x, len, out| lanes::squares(x, len, out);
     |a, x| a + ((x[0] * x[0] + x[1] * x[1]) + (x[2] * x[2] + x[3] * x[3])).to_f64());
-fold!(Largest<T: Order> -> T, T; T::LOWEST; |a, x| larger(a, x); |a, b| larger(a, b); |a| a);
-fold!(Smallest<T: Order> -> T, T; T::HIGHEST; |a, x| smaller(a, x); |a, b| smaller(a, b); |a| a);
+fold!(Largest<T: Order> -> T, T; T::LOWEST; |a, x| larger(a, x); |a, b| larger(a, b); |a| a; |x, len, out| T::largest(x, len, out);
+    |a, x| nan_or(x, larger(a, above(above(x[0], x[1]), above(x[2], x[3])))));
+fold!(Smallest<T: Order> -> T, T; T::HIGHEST; |a, x| smaller(a, x); |a, b| smaller(a, b); |a| a; |x, len, out| T::smallest(x, len, out);
+    |a, x| nan_or(x, smaller(a, below(below(x[0], x[1]), below(x[2], x[3])))));
 fold!(Any<T: Order> -> bool, bool; false; |a, x| a | x.truth(); |a, b| a | b; |a| a);
 fold!(All<T: Order> -> bool, bool; true; |a, x| a & x.truth(); |a, b| a & b; |a| a);
 
@@ -174,13 +196,8 @@ impl<T: Real> Fold<T, f64, T> for Mean {
         T::from_f64(a / self.0)
     }
     #[inline(always)]
-    fn run(self, x: &[T]) -> f64 {
-        super::sum(
-            x,
-            T::ZERO,
-            #[inline(always)]
-            |v| v,
-        )
+    fn runs(self, x: &[T], len: usize, out: &mut [f64]) {
+        lanes::totals(x, len, out);
     }
     #[inline(always)]
     fn four(self, a: f64, x: [T; 4]) -> f64 {
@@ -196,6 +213,13 @@ fn larger<T: Order>(a: T, x: T) -> T {
 #[inline(always)]
 fn smaller<T: Order>(a: T, x: T) -> T {
     select_unpredictable((x < a) | x.nan(), x, a)
+}
+
+/// `best`, or a NaN if `x` has one.
+#[inline(always)]
+fn nan_or<T: Order>(x: [T; 4], best: T) -> T {
+    let nan = (x[0].nan() | x[1].nan()) | (x[2].nan() | x[3].nan());
+    select_unpredictable(nan, T::UNORDERED, best)
 }
 
 /// Sum; integers and bool give i64.
@@ -240,14 +264,34 @@ pub fn all<T: Order>(x: &[T], out: &mut [bool], axis: Axis) {
 
 /// Largest element and its first place; `axis.len` must not be 0.
 pub fn max<T: Order>(x: &[T], out: &mut [T], index: &mut [i64], axis: Axis) {
-    amax(x, out, axis);
-    places(x, out, index, axis);
+    if axis.inner == 1 {
+        amax(x, out, axis);
+        return places_in_rows(x, out, index, axis.len);
+    }
+    places(
+        x,
+        out,
+        index,
+        axis,
+        #[inline(always)]
+        |v, best| v > best,
+    );
 }
 
 /// Smallest element and its first place; `axis.len` must not be 0.
 pub fn min<T: Order>(x: &[T], out: &mut [T], index: &mut [i64], axis: Axis) {
-    amin(x, out, axis);
-    places(x, out, index, axis);
+    if axis.inner == 1 {
+        amin(x, out, axis);
+        return places_in_rows(x, out, index, axis.len);
+    }
+    places(
+        x,
+        out,
+        index,
+        axis,
+        #[inline(always)]
+        |v, best| v < best,
+    );
 }
 
 /// First place of the largest element; `axis.len` must not be 0.
@@ -260,29 +304,46 @@ pub fn argmin<T: Order>(x: &[T], index: &mut [i64], axis: Axis) {
     min(x, &mut vec![T::HIGHEST; index.len()], index, axis);
 }
 
-/// First place where `x` equals `value` (or both are NaN).
-fn places<T: Order>(x: &[T], value: &[T], index: &mut [i64], axis: Axis) {
+/// Best elements of columns and their first places: the first NaN, or the first that no other is better than.
+#[inline(always)]
+fn places<T: Order>(x: &[T], best: &mut [T], index: &mut [i64], axis: Axis, better: impl Fn(T, T) -> bool + Sync) {
     let Axis { outer, len, inner } = axis;
-    assert!(len > 0 && index.len() == outer * inner);
-    let index = Parts::new(index);
-    par_rows(outer, len * inner, |range| {
+    assert!(len > 0 && x.len() == outer * len * inner && best.len() == outer * inner && index.len() == best.len());
+    let (best, index) = (Parts::new(best), Parts::new(index));
+    strips(axis, |o, column, width| {
+        let at = o * inner + column..o * inner + column + width;
+        // SAFETY: each column is written once.
+        let (best, index) = unsafe { (best.get(at.clone()), index.get(at)) };
+        let line = |r: usize| &x[(o * len + r) * inner + column..][..width];
+        best.copy_from_slice(line(0));
+        index.fill(0);
         vectorize(
             #[inline(always)]
             || {
-                for o in range {
-                    // SAFETY: one part per outer index.
-                    let (index, value) = (unsafe { index.get(o * inner..(o + 1) * inner) }, row(value, o, inner));
-                    if inner == 1 {
-                        index[0] = first(row(x, o, len), value[0]) as i64;
-                        continue;
+                for r in 1..len {
+                    for ((i, v), best) in index.iter_mut().zip(line(r)).zip(best.iter_mut()) {
+                        let wins = better(*v, *best) | (v.nan() & !best.nan());
+                        *best = select_unpredictable(wins, *v, *best);
+                        *i = select_unpredictable(wins, r as i64, *i);
                     }
-                    // from the last row up, so that the first place is written last
-                    for r in (0..len).rev() {
-                        let x = row(x, o * len + r, inner);
-                        for ((i, x), v) in index.iter_mut().zip(x).zip(value) {
-                            *i = select_unpredictable((*x == *v) | (x.nan() & v.nan()), r as i64, *i);
-                        }
-                    }
+                }
+            },
+        );
+    });
+}
+
+/// First places of the best element of each row.
+fn places_in_rows<T: Order>(x: &[T], best: &[T], index: &mut [i64], len: usize) {
+    assert!(len > 0 && index.len() == best.len() && x.len() == len * best.len());
+    let (rows, index) = (best.len(), Parts::new(index));
+    par_rows(rows, len, |range| {
+        vectorize(
+            #[inline(always)]
+            || {
+                for r in range {
+                    let place = first(row(x, r, len), best[r]) as i64;
+                    // SAFETY: each element is written once.
+                    unsafe { index.put(r, place) };
                 }
             },
         );

@@ -442,7 +442,7 @@ fn reductions<T: Real + reduce::Sum<Out = T> + reduce::Order>() {
                 close(got, &want, 1.0, "cumsum");
             }
         }
-        cumprod(&small, &mut run, a);
+        cumprod(&small, &mut run, a, false);
         for (got, v) in slices(&run, a).iter().zip(each) {
             close(
                 got,
@@ -455,6 +455,59 @@ fn reductions<T: Real + reduce::Sum<Out = T> + reduce::Order>() {
                 1.0,
                 "cumprod",
             );
+        }
+    }
+}
+
+/// Rows and columns, rows that end inside a stretch, and what a stretch must not hide: ties, NaN, infinities, far jumps.
+#[test]
+fn running_extremes_and_log_sums() {
+    let inf = f64::INFINITY;
+    for n in [1usize, 5, 16, 37, 200] {
+        for case in 0..6 {
+            let mut x = noise(n, 5).iter().map(|v| (v * 4.0).round()).collect::<Vec<_>>();
+            match case {
+                1 => x[n / 2] = f64::NAN,
+                2 => x[..n / 2].fill(-inf),
+                3 => x.iter_mut().enumerate().for_each(|(i, v)| *v = i as f64 * 200.0 - 9e3),
+                4 => x[n - 1] = inf,
+                5 => x.iter_mut().enumerate().for_each(|(i, v)| *v = 4e3 * (i % 3) as f64 - i as f64),
+                _ => {}
+            }
+            let (mut best, mut place, mut y) = (vec![], vec![], vec![]);
+            for (i, v) in x.iter().enumerate() {
+                let wins = i == 0 || *v >= best[i - 1] || v.is_nan();
+                best.push(if wins { *v } else { best[i - 1] });
+                place.push(if wins { i as i64 } else { place[i - 1] });
+                let m = x[..=i].iter().fold(-inf, |a, b| a.max(*b));
+                let nan = x[..=i].iter().any(|v| v.is_nan());
+                let s: f64 = x[..=i].iter().map(|v| (v - m).exp()).sum();
+                y.push(if nan { f64::NAN } else if m.is_infinite() { m } else { m + s.ln() });
+            }
+            for copies in [1usize, 3] {
+                // several equal lines, side by side or one after the other
+                for inner in [1, copies] {
+                    let spread = |v: &[f64]| -> Vec<f64> {
+                        if inner == 1 { v.repeat(copies) } else { v.iter().flat_map(|v| [*v; 3]).collect() }
+                    };
+                    let axis = Axis { outer: if inner == 1 { copies } else { 1 }, len: n, inner };
+                    let data = spread(&x);
+                    let (mut out, mut index) = (vec![0.0; data.len()], vec![-1i64; data.len()]);
+                    cummax(&data, &mut out, &mut index, axis);
+                    let want = spread(&best);
+                    assert!(out.iter().zip(&want).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())), "{n} {case}");
+                    let want = spread(&place.iter().map(|p| *p as f64).collect::<Vec<_>>());
+                    assert!(index.iter().zip(&want).all(|(a, b)| *a as f64 == *b), "{n} {case} {index:?} {want:?}");
+                    let minus: Vec<f64> = data.iter().map(|v| -v).collect();
+                    cummin(&minus, &mut out, &mut index, axis);
+                    assert!(index.iter().zip(&want).all(|(a, b)| *a as f64 == *b), "min {n} {case}");
+                    logcumsumexp(&data, &mut out, axis);
+                    for (a, b) in out.iter().zip(spread(&y)) {
+                        let near = (a - b).abs() <= 1e-14 * b.abs().max(1.0);
+                        assert!(near || *a == b || (a.is_nan() && b.is_nan()), "log {n} {case} {a} {b}");
+                    }
+                }
+            }
         }
     }
 }
@@ -613,6 +666,11 @@ fn speed() {
         time("var_mean rows", 4 * n, &mut || {
             reduce::var_mean(&x, &mut s, &mut r, Axis { outer: rows, len: cols, inner: 1 }, 1.0)
         });
+        let at = Axis { outer: rows, len: cols, inner: 1 };
+        let mut j = vec![0i64; n];
+        time("cummax rows", 16 * n, &mut || cummax(&x, &mut y, &mut j, at));
+        time("logcumsumexp rows", 8 * n, &mut || logcumsumexp(&x, &mut y, at));
+        time("cumsum columns", 8 * n, &mut || cumsum(&x, &mut y, Axis { outer: 1, len: rows, inner: cols }, false));
         time("cumsum rows", 8 * n, &mut || cumsum(&x, &mut y, Axis { outer: rows, len: cols, inner: 1 }, false));
     }
     for shape in [

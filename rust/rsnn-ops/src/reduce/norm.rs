@@ -1,5 +1,5 @@
 //! Vector norms of any order, and `logsumexp`.
-use super::{Plan, axis, spread, sum};
+use super::{Plan, spread, sum};
 use crate::autograd::Ctx;
 use crate::elementwise::{Binary, mul, pow, scale, sub};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
@@ -124,15 +124,10 @@ impl Op for LogSumExp {
         Ok(smallvec::smallvec![Meta::new(&self.plan.shape(ins[0].shape()), ins[0].dtype(), ins[0].device())])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
-        let (mut x, mut a) = self.plan.arrange(&call.ins[0])?;
-        if a.inner > 1 {
-            // (outer, len, inner) -> (outer, inner, len)
-            let cube = crate::view::reshape(&x.detach(), &[a.outer, a.len, a.inner])?;
-            x = crate::copy::contiguous(&crate::view::transpose(&cube, 1, 2)?)?;
-            a = axis(x.shape(), 2);
-        }
-        rsnn_core::dispatch!(float, x.dtype(), "logsumexp_cpu", T => {
-            rows::softmax::logsumexp(x.as_slice::<T>(), call.output(0), a.outer, a.len)
+        let (x, a) = self.plan.arrange(&call.ins[0])?;
+        rsnn_core::dispatch!(float, x.dtype(), "logsumexp_cpu", T => match a.inner {
+            1 => rows::softmax::logsumexp(x.as_slice::<T>(), call.output(0), a.outer, a.len),
+            _ => rows::soft_columns::logsumexp(x.as_slice::<T>(), call.output(0), a),
         });
         Ok(())
     }

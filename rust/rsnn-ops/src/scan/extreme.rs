@@ -1,12 +1,11 @@
 //! Running maximum and minimum with their places; among equals the last place wins, NaN wins over all.
-use super::{scatter_sum, steps};
+use super::scatter_sum;
 use crate::autograd::Ctx;
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply_all};
 use crate::reduce::{axis, dispatch_ordered};
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Result};
-use rsnn_cpu::pool::SendPtr;
-use rsnn_cpu::rows::reduce::Order;
+use rsnn_cpu::rows::scan as rows;
 use std::sync::Arc;
 
 struct RunningExtreme {
@@ -25,22 +24,10 @@ impl Op for RunningExtreme {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let axis = axis(call.ins[0].shape(), self.dim);
         dispatch_ordered!(call.ins[0].dtype(), self.name(), T => {
-            let x = call.input::<T>(0);
-            let (out, index) = (SendPtr(call.outs[0].ptr::<T>()), SendPtr(call.outs[1].ptr::<i64>()));
-            let start = if self.largest { <T as Order>::LOWEST } else { <T as Order>::HIGHEST };
-            steps(axis, false, (start, 0i64, 0i64), |(best, place, r), at| {
-                let v = x[at];
-                let wins = if self.largest { v >= *best } else { v <= *best };
-                if v.nan() || (wins && !best.nan()) {
-                    (*best, *place) = (v, *r);
-                }
-                *r += 1;
-                // SAFETY: both outputs have as many elements as `x`, and each is written once.
-                unsafe {
-                    *out.get().add(at) = *best;
-                    *index.get().add(at) = *place;
-                }
-            });
+            match self.largest {
+                true => rows::cummax(call.input::<T>(0), call.output(0), call.output(1), axis),
+                false => rows::cummin(call.input::<T>(0), call.output(0), call.output(1), axis),
+            }
         });
         Ok(())
     }

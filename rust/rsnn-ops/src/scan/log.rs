@@ -1,5 +1,5 @@
 //! `logcumsumexp`: the running `log(sum(exp(x)))`, kept in f64.
-use super::{recur, shift, steps};
+use super::{recur, shift};
 use crate::autograd::Ctx;
 use crate::elementwise::{mul, sub};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
@@ -7,19 +7,11 @@ use crate::reduce::axis;
 use crate::select::where_;
 use crate::tensor::Tensor;
 use crate::unary::{apply_named, test};
-use rsnn_core::{Element, Result, bail, dispatch};
-use rsnn_cpu::pool::SendPtr;
+use rsnn_core::{Result, bail, dispatch};
+use rsnn_cpu::rows::scan as rows;
 
 struct LogCumSumExp {
     dim: usize,
-}
-
-fn log_add(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        return f64::NAN;
-    }
-    let (high, low) = (a.max(b), a.min(b));
-    if high.is_infinite() { high } else { high + (low - high).exp().ln_1p() }
 }
 
 impl Op for LogCumSumExp {
@@ -36,12 +28,7 @@ impl Op for LogCumSumExp {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let axis = axis(call.ins[0].shape(), self.dim);
         dispatch!(float, call.outs[0].dtype(), "logcumsumexp_out_cpu", T => {
-            let (x, out) = (call.input::<T>(0), SendPtr(call.outs[0].ptr::<T>()));
-            steps(axis, false, f64::NEG_INFINITY, |state, at| {
-                *state = log_add(*state, x[at].to_f64());
-                // SAFETY: the output has as many elements as `x`, and each is written once.
-                unsafe { *out.get().add(at) = T::from_f64(*state) };
-            });
+            rows::logcumsumexp(call.input::<T>(0), call.output(0), axis);
         });
         Ok(())
     }

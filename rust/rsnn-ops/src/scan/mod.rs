@@ -15,26 +15,7 @@ use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
 use crate::reduce::{axis, dispatch_ordered};
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Result};
-use rsnn_cpu::pool;
-use rsnn_cpu::rows::reduce::{Axis, Sum};
-
-/// Calls `f(state, at)` for every element in order along `len`; each line of elements has a state of its own.
-pub(crate) fn steps<S: Copy + Send + Sync>(axis: Axis, reverse: bool, init: S, f: impl Fn(&mut S, usize) + Sync) {
-    let Axis { outer, len, inner } = axis;
-    let chunks = pool::split(outer, (1usize << 15) / (len * inner).max(1));
-    pool::for_each_chunk(chunks, |c| {
-        let mut states = vec![init; inner];
-        for o in pool::range(outer, chunks, c) {
-            states.fill(init);
-            for r in 0..len {
-                let at = (o * len + if reverse { len - 1 - r } else { r }) * inner;
-                for (i, state) in states.iter_mut().enumerate() {
-                    f(state, at + i);
-                }
-            }
-        }
-    });
-}
+use rsnn_cpu::rows::scan as rows;
 
 /// Zeros of `shape` with the elements of `g` added at `index` along `dim`: the gradient of picking.
 pub(crate) fn scatter_sum(shape: &[usize], dim: usize, index: &Tensor, g: &Tensor) -> Result<Tensor> {
@@ -61,10 +42,9 @@ impl Op for Running {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let axis = axis(call.ins[0].shape(), self.dim);
         dispatch_ordered!(call.ins[0].dtype(), self.name(), T => {
-            let (x, out) = (call.input::<T>(0), call.outs[0].ptr::<<T as Sum>::Out>());
             match self.product {
-                true => running(x, out, axis, self.reverse, <T as Sum>::ONE, <T as Sum>::mul),
-                false => running(x, out, axis, self.reverse, <T as Sum>::ZERO, <T as Sum>::add),
+                true => rows::cumprod(call.input::<T>(0), call.output(0), axis, self.reverse),
+                false => rows::cumsum(call.input::<T>(0), call.output(0), axis, self.reverse),
             }
         });
         Ok(())
@@ -86,22 +66,6 @@ impl Op for Running {
     fn saves(&self) -> Saves {
         if self.product { Saves::ALL } else { Saves::NONE }
     }
-}
-
-fn running<T: Sum>(
-    x: &[T],
-    out: *mut T::Out,
-    axis: Axis,
-    reverse: bool,
-    start: T::Acc,
-    op: impl Fn(T::Acc, T::Acc) -> T::Acc + Sync,
-) {
-    let out = pool::SendPtr(out);
-    steps(axis, reverse, start, |state, at| {
-        *state = op(*state, x[at].widen());
-        // SAFETY: the output has as many elements as `x`, and each is written once.
-        unsafe { *out.get().add(at) = T::narrow(*state) };
-    });
 }
 
 fn cumulative(x: &Tensor, dim: i64, dtype: Option<DType>, product: bool) -> Result<Tensor> {

@@ -1,5 +1,4 @@
 //! Linear recurrence and shift along a dimension; gradients of running products and of logcumsumexp are made of them.
-use super::steps;
 use crate::autograd::Ctx;
 use crate::elementwise::mul;
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
@@ -7,6 +6,7 @@ use crate::reduce::axis;
 use crate::tensor::Tensor;
 use rsnn_core::{Element, Result, dispatch};
 use rsnn_cpu::pool::SendPtr;
+use rsnn_cpu::rows::scan::steps;
 
 /// `s[t] = b[t] + c * s[t - 1]` with `c = a[t]`, or `a[t - 1]` when `shifted`; inputs `a, b` of one shape.
 struct Recur {

@@ -5,19 +5,17 @@ pub(crate) mod gpu;
 use crate::autograd::Ctx;
 use crate::elementwise::{div, sub};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, Tensors, apply};
+use crate::reduce::axis;
 use crate::tensor::Tensor;
 use crate::{copy, reduce, unary, view};
-use rsnn_core::{DType, Result, dispatch, ensure};
+use rsnn_core::{DType, Device, Result, dispatch, ensure};
 use rsnn_cpu::rows;
 
-/// Over the last dimension.
+/// Over dimension `dim`, on the GPU the last one.
+#[derive(Clone, Copy)]
 struct Softmax {
     log: bool,
-}
-
-fn sizes(x: &Tensor) -> (usize, usize) {
-    let cols = x.shape().last().copied().unwrap_or(1);
-    (x.numel() / cols.max(1), cols)
+    dim: usize,
 }
 
 impl Op for Softmax {
@@ -35,11 +33,13 @@ impl Op for Softmax {
         Ok(smallvec::smallvec![ins[0].meta()])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
-        let (rows, cols) = sizes(&call.ins[0]);
+        let a = axis(call.ins[0].shape(), self.dim);
         let f = self.log;
-        dispatch!(float, call.outs[0].dtype(), self.name(), T => match f {
-            true => rows::softmax::log_softmax::<T>(call.input(0), call.output(0), rows, cols),
-            false => rows::softmax::softmax::<T>(call.input(0), call.output(0), rows, cols),
+        dispatch!(float, call.outs[0].dtype(), self.name(), T => match (f, a.inner) {
+            (true, 1) => rows::softmax::log_softmax::<T>(call.input(0), call.output(0), a.outer, a.len),
+            (false, 1) => rows::softmax::softmax::<T>(call.input(0), call.output(0), a.outer, a.len),
+            (true, _) => rows::soft_columns::log_softmax::<T>(call.input(0), call.output(0), a),
+            (false, _) => rows::soft_columns::softmax::<T>(call.input(0), call.output(0), a),
         });
         Ok(())
     }
@@ -49,8 +49,7 @@ impl Op for Softmax {
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec::smallvec![None]) };
-        let op = SoftmaxBackward { log: self.log };
-        Ok(smallvec::smallvec![Some(apply(op, &[g.clone(), cx.output(0)?])?)])
+        Ok(smallvec::smallvec![Some(apply(SoftmaxBackward(*self), &[g.clone(), cx.output(0)?])?)])
     }
     fn define(&self, ins: &[Tensor]) -> Option<Result<Tensors>> {
         Some(self.meaning(&ins[0]).map(|y| smallvec::smallvec![y]))
@@ -66,63 +65,68 @@ impl Softmax {
             return Ok(view::alias(x));
         }
         // The maximum cancels in the gradient, so it enters as a constant.
-        let max = reduce::amax(&x.detach(), &[-1], true)?;
+        let max = reduce::amax(&x.detach(), &[self.dim as i64], true)?;
         let shifted = sub(x, &max)?;
         let e = unary::apply_named("exp", &shifted)?;
-        let total = reduce::sum(&e, &[-1], true, None)?;
+        let total = reduce::sum(&e, &[self.dim as i64], true, None)?;
         if self.log { sub(&shifted, &unary::apply_named("log", &total)?) } else { div(&e, &total) }
     }
 }
 
 /// `(dy, y) -> dx`; only reached when no second derivative is asked for.
-struct SoftmaxBackward {
-    log: bool,
-}
+struct SoftmaxBackward(Softmax);
 
 impl Op for SoftmaxBackward {
     fn name(&self) -> &'static str {
-        if self.log { "log_softmax_backward" } else { "softmax_backward" }
+        if self.0.log { "log_softmax_backward" } else { "softmax_backward" }
     }
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
         Ok(smallvec::smallvec![ins[1].meta()])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
-        let (rows, cols) = sizes(&call.ins[1]);
-        let f = self.log;
-        dispatch!(float, call.outs[0].dtype(), self.name(), T => match f {
-            true => rows::softmax::log_softmax_backward::<T>(call.input(0), call.input(1), call.output(0), rows, cols),
-            false => rows::softmax::softmax_backward::<T>(call.input(0), call.input(1), call.output(0), rows, cols),
+        let a = axis(call.ins[1].shape(), self.0.dim);
+        let f = self.0.log;
+        dispatch!(float, call.outs[0].dtype(), self.name(), T => {
+            let (dy, y, dx) = (call.input::<T>(0), call.input(1), call.output(0));
+            match (f, a.inner) {
+                (true, 1) => rows::softmax::log_softmax_backward(dy, y, dx, a.outer, a.len),
+                (false, 1) => rows::softmax::softmax_backward(dy, y, dx, a.outer, a.len),
+                (true, _) => rows::soft_columns::log_softmax_backward(dy, y, dx, a),
+                (false, _) => rows::soft_columns::softmax_backward(dy, y, dx, a),
+            }
         });
         Ok(())
     }
     #[cfg(feature = "gpu")]
     fn gpu(&self, call: &crate::op::GpuCall) -> Result<()> {
-        gpu::backward(self.log, call)
+        gpu::backward(self.0.log, call)
     }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.name())
     }
 }
 
-fn over(op: Softmax, x: &Tensor, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
+fn over(log: bool, x: &Tensor, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
     let x = match dtype {
         Some(d) => copy::to_dtype(x, d)?,
         None => x.clone(),
     };
-    let dim = x.dim(op.name(), dim)?;
-    if x.ndim() == 0 || dim + 1 == x.ndim() {
+    let mut op = Softmax { log, dim: 0 };
+    op.dim = x.dim(op.name(), dim)?;
+    if x.device() == Device::Cpu || op.dim + 1 >= x.ndim() {
         return apply(op, &[x]);
     }
-    let y = apply(op, &[view::transpose(&x, dim as i64, -1)?])?;
-    view::transpose(&y, dim as i64, -1)
+    let last = Softmax { dim: x.ndim() - 1, ..op };
+    let y = apply(last, &[view::transpose(&x, dim, -1)?])?;
+    view::transpose(&y, dim, -1)
 }
 
 /// `x` scaled to a distribution along `dim`.
 pub fn softmax(x: &Tensor, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
-    over(Softmax { log: false }, x, dim, dtype)
+    over(false, x, dim, dtype)
 }
 
 /// Logarithm of `softmax`, computed without taking it.
 pub fn log_softmax(x: &Tensor, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
-    over(Softmax { log: true }, x, dim, dtype)
+    over(true, x, dim, dtype)
 }
