@@ -69,3 +69,25 @@ pub fn vectorize<R>(f: impl FnOnce() -> R) -> R {
     }
     f()
 }
+
+/// Asks for a cache line that is needed soon; any address is allowed.
+#[inline(always)]
+pub fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, and SSE is part of the baseline.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
+/// Waits for the stores past the caches of this thread.
+#[inline(always)]
+pub fn drain() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the fence touches no memory, and SSE is part of the baseline.
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
+}

@@ -1,8 +1,9 @@
 //! Batch norm over `[outer, channels, inner]` (N, C, spatial): statistics, normalisation, backward. `inner == 1` (N, C, or
 //! channels last) runs along whole rows of channels.
+use super::channels_last::{self, Last, Moments, Slopes, merge};
 use super::group_norm::center_sums;
 use super::norm::{Stat, moments};
-use super::{Parts, column_sums, par_rows, row, store};
+use super::{Parts, par_rows, row, store};
 use crate::simd::vectorize;
 use crate::vmath::Real;
 
@@ -22,40 +23,17 @@ impl ChannelShape {
     fn count(&self) -> f64 {
         (self.outer * self.inner) as f64
     }
+    /// The same for `inner == 1`.
+    fn last(&self) -> Last {
+        Last { samples: 1, rows: self.outer, channels: self.channels }
+    }
 }
 
 /// Mean (rounded and rest) and biased variance of every channel.
-fn channel_moments<T: Real>(x: &[T], s: ChannelShape) -> Vec<(T, f64, f64)> {
-    let (c, n) = (s.channels, s.count());
+fn channel_moments<T: Real>(x: &[T], s: ChannelShape) -> Vec<Moments<T>> {
+    let c = s.channels;
     if s.inner == 1 {
-        let first = column_sums(
-            s.outer,
-            c,
-            c,
-            #[inline(always)]
-            |r, acc: &mut [T]| {
-                acc.iter_mut().zip(row(x, r, c)).for_each(
-                    #[inline(always)]
-                    |(a, x)| *a += *x,
-                )
-            },
-        );
-        let mean: Vec<T> = first.iter().map(|v| T::from_f64(v / n)).collect();
-        let d = column_sums(
-            s.outer,
-            2 * c,
-            2 * c,
-            #[inline(always)]
-            |r, acc: &mut [T]| {
-                let (d1, d2) = acc.split_at_mut(c);
-                for (((a, b), x), m) in d1.iter_mut().zip(d2).zip(row(x, r, c)).zip(&mean) {
-                    let d = *x - *m;
-                    *a += d;
-                    *b += d * d;
-                }
-            },
-        );
-        return (0..c).map(|i| (mean[i], d[i] / n, ((d[c + i] - d[i] * d[i] / n) / n).max(0.0))).collect();
+        return channels_last::moments(x, s.last());
     }
     let rows = s.outer * c;
     let mut each = vec![(T::ZERO, 0.0, 0.0); rows];
@@ -71,25 +49,7 @@ fn channel_moments<T: Real>(x: &[T], s: ChannelShape) -> Vec<(T, f64, f64)> {
             },
         );
     });
-    (0..c).map(|i| merge(each.iter().skip(i).step_by(c), s.inner as f64)).collect()
-}
-
-/// Moments of pieces of `n` elements each, joined in order (Chan): `M2 += M2' + d^2 n m / (n + m)`. Means count from the
-/// first piece's, so that an offset common to all costs no bits.
-fn merge<'a, T: Real>(pieces: impl Iterator<Item = &'a (T, f64, f64)>, n: f64) -> (T, f64, f64) {
-    let (mut count, mut mean, mut m2, mut base) = (0.0, 0.0, 0.0, 0.0);
-    for (high, low, var) in pieces {
-        if count == 0.0 {
-            base = high.to_f64();
-        }
-        let d = (high.to_f64() - base) + low - mean;
-        let total = count + n;
-        mean += d * (n / total);
-        m2 += var * n + d * d * (count * n / total);
-        count = total;
-    }
-    let high = T::from_f64(base + mean);
-    (high, (base - high.to_f64()) + mean, m2 / f64::max(count, 1.0))
+    (0..c).map(|i| merge(each.iter().skip(i).step_by(c).map(|m| (*m, s.inner as f64)))).collect()
 }
 
 /// `mean` and biased `var` of every channel.
@@ -148,30 +108,24 @@ fn normalize<T: Real>(
     assert!(x.len() == s.len() && out.len() == s.len() && norm.len() == s.channels);
     assert!([weight, bias].into_iter().flatten().all(|w| w.len() == s.channels));
     let affine = |f: &dyn Fn(usize) -> T| (0..s.channels).map(f).collect::<Vec<T>>();
-    let (mean, low) = (affine(&|c| norm[c].mean), affine(&|c| norm[c].low));
+    let mean = affine(&|c| norm[c].mean);
     let scale = affine(&|c| weight.map_or(norm[c].rstd, |w| norm[c].rstd * w[c]));
-    let shift = affine(&|c| bias.map_or(T::ZERO, |b| b[c]));
-    let out = Parts::new(out);
-    let (rows, cols) = if s.inner == 1 { (s.outer, s.channels) } else { (s.outer * s.channels, s.inner) };
-    par_rows(rows, cols, |range| {
+    let shift = affine(&|c| bias.map_or(T::ZERO, |b| b[c]) - norm[c].low * scale[c]);
+    if s.inner == 1 {
+        return channels_last::normalize(x, &mean, &scale, &shift, s.last(), out);
+    }
+    let (out, cols) = (Parts::new(out), s.inner);
+    par_rows(s.outer * s.channels, cols, |range| {
         vectorize(
             #[inline(always)]
             || {
                 for r in range {
                     // SAFETY: each row is written once.
                     let (x, out) = (row(x, r, cols), unsafe { out.get(r * cols..(r + 1) * cols) });
-                    if s.inner == 1 {
-                        for (((((o, x), m), l), a), b) in
-                            out.iter_mut().zip(x).zip(&mean).zip(&low).zip(&scale).zip(&shift)
-                        {
-                            *o = ((*x - *m) - *l) * *a + *b;
-                        }
-                    } else {
-                        let c = r % s.channels;
-                        let (m, l, a, b) = (mean[c], low[c], scale[c], shift[c]);
-                        for (o, x) in out.iter_mut().zip(x) {
-                            *o = ((*x - m) - l) * a + b;
-                        }
+                    let c = r % s.channels;
+                    let (m, a, b) = (mean[c], scale[c], shift[c]);
+                    for (o, x) in out.iter_mut().zip(x) {
+                        *o = (*x - m) * a + b;
                     }
                 }
             },
@@ -196,24 +150,7 @@ pub struct BatchNormBackwardArgs<'a, T> {
 fn channel_sums<T: Real>(a: &BatchNormBackwardArgs<T>) -> Vec<[f64; 3]> {
     let (s, c) = (a.shape, a.shape.channels);
     if s.inner == 1 {
-        let t = column_sums(
-            s.outer,
-            3 * c,
-            3 * c,
-            #[inline(always)]
-            |r, acc: &mut [T]| {
-                let (d0, rest) = acc.split_at_mut(c);
-                let (d1, d2) = rest.split_at_mut(c);
-                let sums = d0.iter_mut().zip(d1).zip(d2);
-                for ((((a0, a1), a2), (x, g)), m) in sums.zip(row(a.x, r, c).iter().zip(row(a.dy, r, c))).zip(a.mean) {
-                    let d = *x - *m;
-                    *a0 += d;
-                    *a1 += *g;
-                    *a2 += *g * d;
-                }
-            },
-        );
-        return (0..c).map(|i| [t[i], t[c + i], t[2 * c + i]]).collect();
+        return channels_last::sums(a.dy, a.x, a.mean, s.last());
     }
     let rows = s.outer * c;
     let mut each = vec![[0.0f64; 3]; rows];
@@ -273,9 +210,12 @@ fn input_gradient<T: Real>(a: &BatchNormBackwardArgs<T>, sums: &[[f64; 3]], dx: 
     let p = coef(&|_, p| p);
     let q = coef(&|c, p| -on * p * slope(c));
     let k = coef(&|c, p| on * p * (slope(c) * sums[c][0] - sums[c][1] / n));
-    let dx = Parts::new(dx);
-    let (rows, cols) = if s.inner == 1 { (s.outer, s.channels) } else { (s.outer * s.channels, s.inner) };
-    par_rows(rows, cols, |range| {
+    if s.inner == 1 {
+        let slopes = Slopes { mean: a.mean, p: &p, q: &q, k: &k };
+        return channels_last::gradient(a.dy, a.x, &slopes, s.last(), dx);
+    }
+    let (dx, cols) = (Parts::new(dx), s.inner);
+    par_rows(s.outer * s.channels, cols, |range| {
         vectorize(
             #[inline(always)]
             || {
@@ -283,17 +223,10 @@ fn input_gradient<T: Real>(a: &BatchNormBackwardArgs<T>, sums: &[[f64; 3]], dx: 
                     // SAFETY: each row is written once.
                     let (x, dy, dx) =
                         (row(a.x, r, cols), row(a.dy, r, cols), unsafe { dx.get(r * cols..(r + 1) * cols) });
-                    let data = dx.iter_mut().zip(x.iter().zip(dy));
-                    if s.inner == 1 {
-                        for ((((o, (x, g)), m), p), (q, k)) in data.zip(a.mean).zip(&p).zip(q.iter().zip(&k)) {
-                            *o = *p * *g + *q * (*x - *m) + *k;
-                        }
-                    } else {
-                        let c = r % s.channels;
-                        let (m, p, q, k) = (a.mean[c], p[c], q[c], k[c]);
-                        for (o, (x, g)) in data {
-                            *o = p * *g + q * (*x - m) + k;
-                        }
+                    let c = r % s.channels;
+                    let (m, p, q, k) = (a.mean[c], p[c], q[c], k[c]);
+                    for (o, (x, g)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+                        *o = p * *g + q * (*x - m) + k;
                     }
                 }
             },

@@ -3,7 +3,6 @@ use crate::vmath::Lanes;
 
 /// Rows of at most this many columns are worked on in groups: the group and what is written of it stay in L1.
 pub(crate) const SHORT: usize = 1024;
-pub(crate) const ROWS_AT_ONCE: usize = 4;
 /// Vectors of a longer row at once.
 pub(crate) const COLUMNS_AT_ONCE: usize = 4;
 
@@ -30,6 +29,47 @@ pub(crate) fn put<N: Lanes>(v: N, out: &mut [N::T], j: usize, n: usize) {
     unsafe {
         let p = out.as_mut_ptr().add(j);
         if n == N::WIDTH { v.store(p) } else { v.store_part(p, n) }
+    }
+}
+
+/// Outputs of this many bytes do not stay in the caches until they are read: they are written past them, which saves
+/// reading what was there.
+const LARGE: usize = 8 << 20;
+
+/// Whether rows of `cols` elements that make up `out` are written past the caches.
+pub(crate) fn streams<T>(out: &[T], cols: usize) -> bool {
+    let aligned = |bytes: usize| bytes.is_multiple_of(32);
+    size_of_val(out) >= LARGE && aligned(out.as_ptr() as usize) && aligned(cols * size_of::<T>())
+}
+
+/// `put` of a row of such an output.
+#[inline(always)]
+pub(crate) fn put_past<N: Lanes>(past: bool, v: N, out: &mut [N::T], j: usize, n: usize) {
+    if past && n == N::WIDTH {
+        debug_assert!(j + n <= out.len());
+        // SAFETY: the columns lie inside the row; `streams` has seen the alignment of rows, and vectors are of 32 bytes.
+        unsafe { v.stream(out.as_mut_ptr().add(j)) };
+    } else {
+        put(v, out, j, n);
+    }
+}
+
+/// Asks for column `j` of the row `rows` further on, which may not exist: the next group comes from memory while this one
+/// is computed.
+#[inline(always)]
+pub(crate) fn ahead<T>(row: &[T], rows: usize, j: usize) {
+    crate::simd::prefetch(row.as_ptr().wrapping_add(rows * row.len() + j));
+}
+
+/// Calls `f(j, n)` for the vectors of a row: whole ones first, so that the partial last one stays out of their loop.
+#[inline(always)]
+pub(crate) fn each_vector<N: Lanes>(cols: usize, mut f: impl FnMut(usize, usize)) {
+    let whole = cols / N::WIDTH * N::WIDTH;
+    for j in (0..whole).step_by(N::WIDTH) {
+        f(j, N::WIDTH);
+    }
+    if whole < cols {
+        f(whole, cols - whole);
     }
 }
 

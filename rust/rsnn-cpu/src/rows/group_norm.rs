@@ -1,5 +1,6 @@
 //! Norm over rows with one weight and bias per channel (group norm; instance norm with one channel per group): a row is
 //! one group of one sample, `[channels, inner]` contiguous.
+use super::channels_last::{self, Last, Slopes, merge};
 use super::norm::moments;
 use super::{Parts, par_rows, row, store, sums};
 use crate::simd::vectorize;
@@ -110,15 +111,10 @@ pub fn group_norm_backward<T: Real>(
                         d += dc;
                         *p = [dot, g];
                     }
-                    let low = d / cols as f64;
-                    let (mut c1, mut c2) = (0.0, 0.0);
-                    for (c, p) in part.iter_mut().enumerate() {
-                        p[0] = (p[0] - low * p[1]) * rs;
-                        let w = weight.map_or(1.0, |w| w[shape.channel(r, c)].to_f64());
-                        c2 += w * p[0] / cols as f64;
-                        c1 += w * p[1] / cols as f64;
-                    }
-                    let (low, c1, c2, rs) = (T::from_f64(low), T::from_f64(c1), T::from_f64(c2), rstd[r]);
+                    let weight_of = |c: usize| weight.map_or(1.0, |w| w[shape.channel(r, c)].to_f64());
+                    let means = Means::of(part, d, rs, weight_of, shape);
+                    let (low, rs) = (T::from_f64(means.low), rstd[r]);
+                    let (c1, c2) = (T::from_f64(means.dy), T::from_f64(means.dot));
                     for c in 0..chans {
                         let w = weight.map_or(T::ONE, |w| w[shape.channel(r, c)]);
                         let o = &mut dx[c * inner..(c + 1) * inner];
@@ -130,7 +126,116 @@ pub fn group_norm_backward<T: Real>(
             },
         );
     });
-    let width = shape.groups * chans;
+    store_affine(&partial, shape, dweight, dbias);
+}
+
+impl GroupShape {
+    /// The same with channels side by side.
+    fn last(self) -> Last {
+        Last { samples: self.samples, rows: self.inner, channels: self.groups * self.channels }
+    }
+
+    /// Numbers of every channel of every sample, `f(row, affine channel)`; a row is a group of a sample.
+    fn spread<T>(self, f: impl Fn(usize, usize) -> T) -> Vec<T> {
+        (0..self.rows())
+            .flat_map(|r| (0..self.channels).map(move |c| (r, c)))
+            .map(|(r, c)| f(r, self.channel(r, c)))
+            .collect()
+    }
+}
+
+/// `group_norm` of `[samples, inner, groups * channels]`.
+pub fn group_norm_last<T: Real>(
+    x: &[T],
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    shape: GroupShape,
+    eps: f64,
+    out: &mut [T],
+    mean: &mut [T],
+    rstd: &mut [T],
+) {
+    assert!(mean.len() == shape.rows() && rstd.len() == shape.rows());
+    let each = channels_last::moments(x, shape.last());
+    let group = |r: usize| merge(row(&each, r, shape.channels).iter().map(|m| (*m, shape.inner as f64)));
+    let mut stats = Vec::with_capacity(shape.rows());
+    for (r, (high, low, var)) in (0..shape.rows()).map(group).enumerate() {
+        let low = T::from_f64(low);
+        rstd[r] = if high.is_nan() { T::NAN } else { T::from_f64(1.0 / (var + eps).sqrt()) };
+        mean[r] = high + low;
+        stats.push((high, low, rstd[r]));
+    }
+    let centre = shape.spread(|r, _| stats[r].0);
+    let scale = shape.spread(|r, c| weight.map_or(stats[r].2, |w| stats[r].2 * w[c]));
+    let shift = shape.spread(|r, c| {
+        let scale = weight.map_or(stats[r].2, |w| stats[r].2 * w[c]);
+        bias.map_or(T::ZERO, |b| b[c]) - stats[r].1 * scale
+    });
+    channels_last::normalize(x, &centre, &scale, &shift, shape.last(), out);
+}
+
+/// `group_norm_backward` of `[samples, inner, groups * channels]`.
+pub fn group_norm_last_backward<T: Real>(
+    dy: &[T],
+    x: &[T],
+    mean: &[T],
+    rstd: &[T],
+    weight: Option<&[T]>,
+    shape: GroupShape,
+    dx: &mut [T],
+    dweight: Option<&mut [T]>,
+    dbias: Option<&mut [T]>,
+) {
+    assert!(mean.len() == shape.rows() && rstd.len() == shape.rows());
+    let centre = shape.spread(|r, _| mean[r]);
+    let each = channels_last::sums(dy, x, &centre, shape.last());
+    let (mut partial, mut means) = (Vec::with_capacity(each.len()), Vec::with_capacity(shape.rows()));
+    for r in 0..shape.rows() {
+        let sums = row(&each, r, shape.channels);
+        partial.extend(sums.iter().map(|s| [s[2], s[1]]));
+        let off = sums.iter().map(|s| s[0]).sum();
+        let part = &mut partial[r * shape.channels..];
+        means.push(Means::of(
+            part,
+            off,
+            rstd[r].to_f64(),
+            |c| weight.map_or(1.0, |w| w[shape.channel(r, c)].to_f64()),
+            shape,
+        ));
+    }
+    let rs = |r: usize| rstd[r].to_f64();
+    let p = shape.spread(|r, c| weight.map_or(rstd[r], |w| rstd[r] * w[c]));
+    let q = shape.spread(|r, _| T::from_f64(-rs(r) * rs(r) * means[r].dot));
+    let k = shape.spread(|r, _| T::from_f64(rs(r) * (means[r].low * rs(r) * means[r].dot - means[r].dy)));
+    channels_last::gradient(dy, x, &Slopes { mean: &centre, p: &p, q: &q, k: &k }, shape.last(), dx);
+    store_affine(&partial, shape, dweight, dbias);
+}
+
+/// Means over a row: of `x - mean`, of `dy w`, and of `dy w xhat`.
+struct Means {
+    low: f64,
+    dy: f64,
+    dot: f64,
+}
+
+impl Means {
+    /// From `[sum(dy (x - mean)), sum(dy)]` of each channel, of which the first becomes `sum(dy xhat)`.
+    #[inline(always)]
+    fn of(part: &mut [[f64; 2]], off: f64, rstd: f64, weight: impl Fn(usize) -> f64, shape: GroupShape) -> Means {
+        let n = shape.cols() as f64;
+        let (low, mut dy, mut dot) = (off / n, 0.0, 0.0);
+        for (c, p) in part.iter_mut().enumerate() {
+            p[0] = (p[0] - low * p[1]) * rstd;
+            dot += weight(c) * p[0] / n;
+            dy += weight(c) * p[1] / n;
+        }
+        Means { low, dy, dot }
+    }
+}
+
+/// Gradients of weight and bias from the `[sum(dy xhat), sum(dy)]` of each sample.
+fn store_affine<T: Real>(partial: &[[f64; 2]], shape: GroupShape, dweight: Option<&mut [T]>, dbias: Option<&mut [T]>) {
+    let width = shape.groups * shape.channels;
     let mut total = vec![[0.0f64; 2]; width];
     for piece in partial.chunks(width.max(1)) {
         total.iter_mut().zip(piece).for_each(|(t, p)| *t = [t[0] + p[0], t[1] + p[1]]);

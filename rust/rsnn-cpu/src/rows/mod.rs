@@ -1,6 +1,7 @@
 //! Kernels over contiguous rows: softmax, norms, losses, reductions, scans, optimizer steps. Lengths are the caller's
 //! promise (checked by assertion). Work and sums are cut by shape only, so results do not depend on the thread count.
 pub mod batch_norm;
+mod channels_last;
 mod columns;
 pub mod cross_entropy;
 pub mod ctc;
@@ -10,6 +11,7 @@ pub mod norm;
 mod number;
 pub mod optim;
 pub mod reduce;
+pub mod response_norm;
 pub mod scan;
 pub mod soft_columns;
 pub mod softmax;

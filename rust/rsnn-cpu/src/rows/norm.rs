@@ -1,9 +1,9 @@
 //! Layer norm and RMS norm over rows, forward and backward. Statistics are two-pass with the rounding of the mean
 //! carried along, so a large offset costs no accuracy, not even in backward where only the rounded mean is kept.
-use super::columns::{COLUMNS_AT_ONCE, ROWS_AT_ONCE, SHORT, get, put, sums_of};
+use super::columns::{COLUMNS_AT_ONCE, SHORT, ahead, each_vector, get, put, put_past, streams, sums_of};
 use super::{GRAIN, Parts, flush, par_rows, store, sums};
-use crate::pool;
 use crate::vmath::{Lanes, Real, Task};
+use crate::{pool, simd};
 use std::ops::Range;
 
 /// Rows to normalise and the affine part, one weight and bias per column.
@@ -64,16 +64,16 @@ pub(crate) fn moments<T: Real>(x: &[T]) -> (T, f64, f64) {
     (mean, d / n, ((q - d * (d / n)) / n).max(0.0))
 }
 
-/// Runs `group(first row, count is ROWS_AT_ONCE)` over a range of rows: short rows in groups, so that the reductions of
-/// several overlap and the affine part is read once for all; a row's result does not depend on its group.
+/// Runs a job over a range of rows: short ones in groups of `$rows`, so that their reductions overlap and the affine part
+/// is read once for all. What a row gives does not depend on its group.
 macro_rules! in_groups {
-    ($job:ident, $n:ty, $range:expr, $cols:expr, $($more:expr),*) => {{
+    ($job:ident, $n:ty, $rows:literal, $range:expr, $cols:expr, $($more:expr),*) => {{
         let range = $range;
         let mut r = range.start;
         if $cols <= SHORT {
-            while r + ROWS_AT_ONCE <= range.end {
-                $job.group::<$n, ROWS_AT_ONCE, 1>(r, $($more),*);
-                r += ROWS_AT_ONCE;
+            while r + $rows <= range.end {
+                $job.group::<$n, $rows, 1>(r, $($more),*);
+                r += $rows;
             }
             while r < range.end {
                 $job.group::<$n, 1, 1>(r, $($more),*);
@@ -90,6 +90,7 @@ macro_rules! in_groups {
 
 struct Forward<'a, T> {
     a: NormArgs<'a, T>,
+    past: bool,
     out: Parts<'a, T>,
     mean: Option<Parts<'a, T>>,
     rstd: Parts<'a, T>,
@@ -103,7 +104,8 @@ impl<T: Real> Task for ForwardRows<'_, T> {
     #[inline(always)]
     fn run<V: Lanes<T = T>>(self) {
         let job = self.0;
-        in_groups!(job, V::Narrow, self.1, job.a.cols,);
+        in_groups!(job, V::Narrow, 4, self.1, job.a.cols,);
+        simd::drain();
     }
 }
 
@@ -137,16 +139,43 @@ impl<T: Real> Forward<'_, T> {
         // SAFETY: each row is written once.
         let out: [&mut [T]; R] =
             std::array::from_fn(|r| unsafe { self.out.get((first + r) * cols..(first + r + 1) * cols) });
-        for j in (0..cols).step_by(N::WIDTH) {
-            let n = (cols - j).min(N::WIDTH);
-            let w = self.a.weight.map_or(N::c(1.0), |w| get(w, j, n, T::ZERO));
-            let b = self.a.bias.map_or(N::c(0.0), |b| get(b, j, n, T::ZERO));
-            for r in 0..R {
-                let s = stats[r];
-                let d = get::<N>(x[r], j, n, T::ZERO) - N::splat(s.mean);
-                put(d.fma(N::splat(s.rstd), N::splat(-(s.low * s.rstd))).fma(w, b), out[r], j, n);
-            }
+        let apply = Apply { x, out, stats, past: self.past };
+        match (self.a.weight, self.a.bias) {
+            (Some(w), Some(b)) => apply.run::<N, true, true>(w, b),
+            (Some(w), None) => apply.run::<N, true, false>(w, &[]),
+            (None, Some(b)) => apply.run::<N, false, true>(&[], b),
+            (None, None) => apply.run::<N, false, false>(&[], &[]),
         }
+    }
+}
+
+/// The last pass over a group of rows.
+struct Apply<'a, T, const R: usize> {
+    x: [&'a [T]; R],
+    out: [&'a mut [T]; R],
+    stats: [Stat<T>; R],
+    past: bool,
+}
+
+impl<T: Real, const R: usize> Apply<'_, T, R> {
+    #[inline(always)]
+    fn run<N: Lanes<T = T>, const W: bool, const B: bool>(self, weight: &[T], bias: &[T]) {
+        let Apply { x, mut out, stats, past } = self;
+        each_vector::<N>(
+            x[0].len(),
+            #[inline(always)]
+            |j, n| {
+                let w = if W { get(weight, j, n, T::ZERO) } else { N::c(1.0) };
+                let b = if B { get(bias, j, n, T::ZERO) } else { N::c(0.0) };
+                for r in 0..R {
+                    let s = stats[r];
+                    let d = get::<N>(x[r], j, n, T::ZERO) - N::splat(s.mean);
+                    ahead(x[r], R, j);
+                    let y = d.fma(N::splat(s.rstd), N::splat(-(s.low * s.rstd)));
+                    put_past(past, if W { y.fma(w, b) } else { y + b }, out[r], j, n);
+                }
+            },
+        );
     }
 }
 
@@ -154,29 +183,56 @@ fn rstd<T: Real>(var: f64, eps: f64) -> T {
     T::from_f64(1.0 / (var + eps).sqrt())
 }
 
+/// Columns from which the mean is estimated.
+const SAMPLE: usize = 64;
+
+/// Sums of `d = x - c` and of `d^2` with `c` the mean of the first columns; a row whose mean is off by more than half a
+/// deviation gets a second pass from there, so that the subtraction below never cancels.
 #[inline(always)]
 fn centred_stats<N: Lanes, const R: usize, const U: usize>(x: [&[N::T]; R], eps: f64) -> [Stat<N::T>; R] {
     let (cols, n) = (x[0].len(), x[0].len() as f64);
+    let sample = cols.min(SAMPLE);
     let first = sums_of::<N, R, U, 1>(
-        cols,
+        sample,
         #[inline(always)]
-        |r, j, n, [s]| [s + get(x[r], j, n, N::T::ZERO)],
+        |r, j, n, [s]| [s + get::<N>(x[r], j, n, N::T::ZERO)],
     );
-    let mean = first.map(|[s]| N::T::from_f64(s / n));
-    let second = sums_of::<N, R, U, 2>(
-        cols,
-        #[inline(always)]
-        |r, j, n, [s, q]| {
-            let d = get::<N>(x[r], j, n, mean[r]) - N::splat(mean[r]);
-            [s + d, d.fma(d, q)]
-        },
-    );
+    let mut centre = first.map(|[s]| N::T::from_f64(s / sample as f64));
+    let mut sums = [[0.0; 2]; R];
+    let mut done = [false; R];
+    for pass in 0..2 {
+        let found = sums_of::<N, R, U, 2>(
+            cols,
+            #[inline(always)]
+            |r, j, n, [s, q]| {
+                let d = get::<N>(x[r], j, n, centre[r]) - N::splat(centre[r]);
+                [s + d, d.fma(d, q)]
+            },
+        );
+        for r in 0..R {
+            if !done[r] {
+                sums[r] = found[r];
+                let [d, q] = sums[r];
+                let far = d * d > 0.2 * n * q;
+                done[r] = !far;
+            }
+        }
+        if pass == 1 || done.iter().all(|d| *d) {
+            break;
+        }
+        for r in 0..R {
+            if !done[r] {
+                centre[r] = N::T::from_f64(centre[r].to_f64() + sums[r][0] / n);
+            }
+        }
+    }
     std::array::from_fn(|r| {
-        let [d, q] = second[r];
+        let ([d, q], c) = (sums[r], centre[r].to_f64());
+        let mean = N::T::from_f64(c + d / n);
         let var = (q - d * (d / n)) / n;
         // not `max`, which drops a NaN
         let var = if var < 0.0 { 0.0 } else { var };
-        Stat { mean: mean[r], low: N::T::from_f64(d / n), rstd: rstd(var, eps) }
+        Stat { mean, low: N::T::from_f64((c - mean.to_f64()) + d / n), rstd: rstd(var, eps) }
     })
 }
 
@@ -184,7 +240,8 @@ fn forward<T: Real>(a: NormArgs<T>, out: &mut [T], mean: Option<&mut [T]>, rstd:
     let n = a.rows * a.cols;
     assert!(a.x.len() == n && out.len() == n && rstd.len() == a.rows);
     assert!([a.weight, a.bias].into_iter().flatten().all(|w| w.len() == a.cols));
-    let job = Forward { a, out: Parts::new(out), mean: mean.map(Parts::new), rstd: Parts::new(rstd) };
+    let past = streams(out, a.cols);
+    let job = Forward { a, past, out: Parts::new(out), mean: mean.map(Parts::new), rstd: Parts::new(rstd) };
     par_rows(a.rows, a.cols, |range| T::vectors(ForwardRows(&job, range)));
 }
 
@@ -226,14 +283,14 @@ impl<T: Real> Task for BackwardRows<'_, T> {
         let (total_w, total_b) = self.total.split_at_mut(dw.len());
         for start in self.range.clone().step_by(FLUSH) {
             let end = (start + FLUSH).min(self.range.end);
-            in_groups!(job, V::Narrow, start..end, job.a.cols, dw, db);
+            in_groups!(job, V::Narrow, 2, start..end, job.a.cols, dw, db);
             flush(dw, total_w);
             flush(db, total_b);
         }
     }
 }
 
-/// What the gradient of a row is made of: `dx = g rstd + xhat slope + shift`, `xhat = d rstd + low`.
+/// What the gradient of a row is made of: `dx = dy weight rstd + d slope + shift`, `d = x - mean - low`.
 #[derive(Clone, Copy)]
 struct Coefficients<T> {
     mean: T,
@@ -253,26 +310,12 @@ impl<T: Real> Backward<'_, T> {
         // SAFETY: each row is written once.
         let dx: [&mut [T]; R] =
             std::array::from_fn(|r| unsafe { self.dx.get((first + r) * cols..(first + r + 1) * cols) });
-        for j in (0..cols).step_by(N::WIDTH) {
-            let n = (cols - j).min(N::WIDTH);
-            let w = a.weight.map_or(N::c(1.0), |w| get(w, j, n, T::ZERO));
-            let (mut w_sum, mut b_sum) = (N::c(0.0), N::c(0.0));
-            for r in 0..R {
-                let c = c[r];
-                let g = get::<N>(dy[r], j, n, T::ZERO);
-                let d = get::<N>(x[r], j, n, T::ZERO) - N::splat(c.mean);
-                let xhat = d.fma(N::splat(c.rstd), N::splat(c.low));
-                let rest = xhat.fma(N::splat(c.slope), N::splat(c.shift));
-                put((g * w).fma(N::splat(c.rstd), rest), dx[r], j, n);
-                w_sum = g.fma(xhat, w_sum);
-                b_sum = b_sum + g;
-            }
-            if !dw.is_empty() {
-                put(get::<N>(dw, j, n, T::ZERO) + w_sum, dw, j, n);
-            }
-            if !db.is_empty() {
-                put(get::<N>(db, j, n, T::ZERO) + b_sum, db, j, n);
-            }
+        let spread = Spread { x, dy, dx, c };
+        match (a.weight, db.is_empty()) {
+            (Some(w), false) => spread.run::<N, true, true>(w, dw, db),
+            (Some(w), true) => spread.run::<N, true, false>(w, dw, db),
+            (None, false) => spread.run::<N, false, true>(&[], dw, db),
+            (None, true) => spread.run::<N, false, false>(&[], dw, db),
         }
     }
 
@@ -306,15 +349,58 @@ impl<T: Real> Backward<'_, T> {
         std::array::from_fn(|r| {
             let ([d, g, dot], n, rstd) = (sums[r], cols as f64, a.rstd[first + r].to_f64());
             let low = d / n;
-            let slope = -(dot - low * g) * rstd / n * rstd;
+            let slope = -(dot - low * g) * rstd * rstd / n * rstd;
             Coefficients {
                 mean: mean[r],
                 rstd: a.rstd[first + r],
-                low: T::from_f64(-low * rstd),
+                low: T::from_f64(low),
                 slope: T::from_f64(slope),
                 shift: T::from_f64(-g / n * rstd),
             }
         })
+    }
+}
+
+/// The last pass over a group of rows.
+struct Spread<'a, T, const R: usize> {
+    x: [&'a [T]; R],
+    dy: [&'a [T]; R],
+    dx: [&'a mut [T]; R],
+    c: [Coefficients<T>; R],
+}
+
+impl<T: Real, const R: usize> Spread<'_, T, R> {
+    /// `W`: there is a weight, whose gradient is wanted; `B`: that of a bias is.
+    #[inline(always)]
+    fn run<N: Lanes<T = T>, const W: bool, const B: bool>(self, weight: &[T], dw: &mut [T], db: &mut [T]) {
+        let Spread { x, dy, mut dx, c } = self;
+        each_vector::<N>(
+            x[0].len(),
+            #[inline(always)]
+            |j, n| {
+                let w = if W { get(weight, j, n, T::ZERO) } else { N::c(1.0) };
+                let mut w_sum = if W { get(dw, j, n, T::ZERO) } else { N::c(0.0) };
+                let mut b_sum = if B { get(db, j, n, T::ZERO) } else { N::c(0.0) };
+                for r in 0..R {
+                    let Coefficients { mean, rstd, low, slope, shift } = c[r];
+                    let g = get::<N>(dy[r], j, n, T::ZERO);
+                    let d = (get::<N>(x[r], j, n, T::ZERO) - N::splat(mean)) - N::splat(low);
+                    ahead(dy[r], R, j);
+                    ahead(x[r], R, j);
+                    let scaled = g * N::splat(rstd);
+                    let rest = d.fma(N::splat(slope), N::splat(shift));
+                    put(if W { scaled.fma(w, rest) } else { scaled + rest }, dx[r], j, n);
+                    w_sum = if W { scaled.fma(d, w_sum) } else { w_sum };
+                    b_sum = if B { b_sum + g } else { b_sum };
+                }
+                if W {
+                    put(w_sum, dw, j, n);
+                }
+                if B {
+                    put(b_sum, db, j, n);
+                }
+            },
+        );
     }
 }
 
@@ -329,7 +415,9 @@ fn backward<T: Real>(a: NormBackwardArgs<T>, dx: &mut [T], dweight: Option<&mut 
     let (n, cols) = (a.rows * a.cols, a.cols);
     assert!(a.x.len() == n && a.dy.len() == n && dx.len() == n && a.rstd.len() == a.rows);
     assert!(a.mean.is_none_or(|m| m.len() == a.rows) && a.weight.is_none_or(|w| w.len() == cols));
-    let (wide, deep) = (dweight.is_some() as usize * cols, dbias.is_some() as usize * cols);
+    let ones = vec![T::ONE; if a.weight.is_none() && dweight.is_some() { cols } else { 0 }];
+    let a = NormBackwardArgs { weight: a.weight.or((!ones.is_empty()).then_some(&ones)), ..a };
+    let (wide, deep) = (a.weight.is_some() as usize * cols, dbias.is_some() as usize * cols);
     let chunks = pool::split(a.rows, (GRAIN / 2 / cols.max(1)).max(16));
     let width = wide + deep;
     let mut partial = vec![0.0f64; chunks * width];

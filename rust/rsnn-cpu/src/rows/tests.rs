@@ -4,7 +4,9 @@ use super::cross_entropy::*;
 use super::group_norm::*;
 use super::norm::*;
 use super::reduce::{self, Axis};
+use super::response_norm::*;
 use super::scan::*;
+use super::soft_columns;
 use super::softmax::*;
 use crate::pool;
 use crate::vmath::Real;
@@ -204,6 +206,77 @@ fn norm_case<T: Real>(rows: usize, cols: usize, offset: f64, spread: f64, center
     }
 }
 
+/// `[outer, rows, cols]` as `[outer, cols, rows]`.
+fn swap<T: Real>(x: &[T], outer: usize, rows: usize, cols: usize) -> Vec<T> {
+    let at = |i: usize| (i / (rows * cols), i / rows % cols, i % rows);
+    (0..outer * rows * cols).map(at).map(|(o, c, r)| x[(o * rows + r) * cols + c]).collect()
+}
+
+both!(columns_match_rows, columns);
+fn columns<T: Real>() {
+    for (outer, len, inner) in [(0, 3, 2), (2, 1, 3), (2, 65, 31), (1, 7, 33), (3, 200, 64), (1, 130, 150)] {
+        let (n, axis) = (outer * len * inner, Axis { outer, len, inner });
+        let x: Vec<T> = cast(&noise(n, 1).iter().map(|v| v * 4.0).collect::<Vec<_>>());
+        let dy: Vec<T> = cast(&noise(n, 2));
+        let flat = |x: &[T]| swap(x, outer, len, inner);
+        let (mut y, mut dx, mut want) = (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; n]);
+        let rows = outer * inner;
+        soft_columns::softmax(&x, &mut y, axis);
+        softmax(&flat(&x), &mut want, rows, len);
+        close(&flat(&y), &wide(&want), 20.0, "softmax");
+        soft_columns::softmax_backward(&dy, &y, &mut dx, axis);
+        softmax_backward(&flat(&dy), &flat(&y), &mut want, rows, len);
+        close(&flat(&dx), &wide(&want), 20.0, "softmax backward");
+        soft_columns::log_softmax(&x, &mut y, axis);
+        log_softmax(&flat(&x), &mut want, rows, len);
+        close(&flat(&y), &wide(&want), 20.0, "log_softmax");
+        soft_columns::log_softmax_backward(&dy, &y, &mut dx, axis);
+        log_softmax_backward(&flat(&dy), &flat(&y), &mut want, rows, len);
+        close(&flat(&dx), &wide(&want), 30.0, "log_softmax backward");
+        soft_columns::logsumexp(&x, &mut y[..rows], axis);
+        logsumexp(&flat(&x), &mut want[..rows], rows, len);
+        close(&y[..rows], &wide(&want[..rows]), 4.0, "logsumexp");
+    }
+    let (inf, nan) = (T::INFINITY, T::NAN);
+    let x = [-inf, nan, inf, T::ONE, -inf, T::ONE, T::ONE, -inf];
+    let mut y = [T::ZERO; 4];
+    soft_columns::logsumexp(&x, &mut y, Axis { outer: 1, len: 2, inner: 4 });
+    assert!(y[0] == -inf && y[1].is_nan() && y[2] == inf && y[3] == T::ONE);
+    let mut y = [T::ZERO; 8];
+    soft_columns::softmax(&x, &mut y, Axis { outer: 1, len: 2, inner: 4 });
+    assert!([0, 1, 2, 4, 5, 6].iter().all(|i| y[*i].is_nan()) && y[3] == T::ONE && y[7] == T::ZERO);
+}
+
+both!(response_norm_matches, responses);
+fn responses<T: Real>() {
+    for (outer, len, inner) in [(0, 3, 2), (2, 1, 3), (2, 5, 70), (1, 9, 1)] {
+        for (size, beta) in [(1, 0.75), (2, 0.5), (5, 1.3), (30, 0.75)] {
+            let (norm, n) = (ResponseNorm { size, alpha: 0.7, beta, k: 1.1 }, outer * len * inner);
+            let (x, dy): (Vec<T>, Vec<T>) = (cast(&noise(n, 1)), cast(&noise(n, 2)));
+            let (xs, gs) = (wide(&x), wide(&dy));
+            let (mut y, mut dx, mut rdx) = (vec![T::NAN; n], vec![T::NAN; n], vec![0.0; n]);
+            let axis = Axis { outer, len, inner };
+            response_norm(&x, &mut y, axis, norm);
+            response_norm_backward(&dy, &x, &mut dx, axis, norm);
+            let mut want = vec![0.0; n];
+            for i in 0..n {
+                let (c, first) = (i / inner % len, i - i / inner % len * inner);
+                let window: Vec<usize> = (0..len).filter(|q| q + size / 2 >= c && *q <= c + (size - 1) / 2).collect();
+                let square: f64 = window.iter().map(|q| xs[first + q * inner].powi(2)).sum();
+                let d = 1.1 + 0.7 / size as f64 * square;
+                want[i] = xs[i] / d.powf(beta);
+                rdx[i] += gs[i] / d.powf(beta);
+                for q in window {
+                    let at = first + q * inner;
+                    rdx[at] -= gs[i] * xs[i] * d.powf(-beta - 1.0) * beta * 1.4 / size as f64 * xs[at];
+                }
+            }
+            close(&y, &want, 8.0, "response norm");
+            close(&dx, &rdx, 20.0, "response norm backward");
+        }
+    }
+}
+
 both!(group_norm_matches, groups);
 fn groups<T: Real>() {
     for (samples, groups, channels, inner) in
@@ -212,7 +285,7 @@ fn groups<T: Real>() {
         let shape = GroupShape { samples, groups, channels, inner };
         let (rows, cols, wide_c) = (samples * groups, channels * inner, groups * channels);
         let n = rows * cols;
-        for (offset, spread) in [(0.3, 1.0), (1e4, 1e-3)] {
+        for (offset, spread, last) in [(0.3, 1.0, false), (1e4, 1e-3, false), (0.3, 1.0, true), (1e4, 1e-3, true)] {
             let x: Vec<T> = cast(&noise(n, 3).iter().map(|v| v * spread + offset).collect::<Vec<_>>());
             let (dy, w, b): (Vec<T>, Vec<T>, Vec<T>) =
                 (cast(&noise(n, 4)), cast(&noise(wide_c, 5)), cast(&noise(wide_c, 6)));
@@ -220,8 +293,16 @@ fn groups<T: Real>() {
             let (mut y, mut dx, mut mean, mut rstd) =
                 (vec![T::NAN; n], vec![T::NAN; n], vec![T::NAN; rows], vec![T::NAN; rows]);
             let (mut dw, mut db) = (vec![T::NAN; wide_c], vec![T::NAN; wide_c]);
-            group_norm(&x, Some(&w), Some(&b), shape, 1e-9, &mut y, &mut mean, &mut rstd);
-            group_norm_backward(&dy, &x, &mean, &rstd, Some(&w), shape, &mut dx, Some(&mut dw), Some(&mut db));
+            if last {
+                let (x, dy) = (swap(&x, samples, wide_c, inner), swap(&dy, samples, wide_c, inner));
+                group_norm_last(&x, Some(&w), Some(&b), shape, 1e-9, &mut y, &mut mean, &mut rstd);
+                let (dw, db) = (Some(&mut dw[..]), Some(&mut db[..]));
+                group_norm_last_backward(&dy, &x, &mean, &rstd, Some(&w), shape, &mut dx, dw, db);
+                (y, dx) = (swap(&y, samples, inner, wide_c), swap(&dx, samples, inner, wide_c));
+            } else {
+                group_norm(&x, Some(&w), Some(&b), shape, 1e-9, &mut y, &mut mean, &mut rstd);
+                group_norm_backward(&dy, &x, &mean, &rstd, Some(&w), shape, &mut dx, Some(&mut dw), Some(&mut db));
+            }
             let (mut rw, mut rb) = (vec![0.0; wide_c], vec![0.0; wide_c]);
             for r in 0..rows {
                 let a = r * cols..(r + 1) * cols;
@@ -482,7 +563,13 @@ fn running_extremes_and_log_sums() {
                 let m = x[..=i].iter().fold(-inf, |a, b| a.max(*b));
                 let nan = x[..=i].iter().any(|v| v.is_nan());
                 let s: f64 = x[..=i].iter().map(|v| (v - m).exp()).sum();
-                y.push(if nan { f64::NAN } else if m.is_infinite() { m } else { m + s.ln() });
+                y.push(if nan {
+                    f64::NAN
+                } else if m.is_infinite() {
+                    m
+                } else {
+                    m + s.ln()
+                });
             }
             for copies in [1usize, 3] {
                 // several equal lines, side by side or one after the other

@@ -128,6 +128,14 @@ pub trait Lanes:
             Self::load(x.as_ptr())
         }
     }
+    /// `store` past the caches, where the machine can; `simd::drain` makes it visible to other threads.
+    /// # Safety
+    /// As for `load`, and `p` is aligned to 32 bytes.
+    #[inline(always)]
+    unsafe fn stream(self, p: *mut Self::T) {
+        // SAFETY: the caller's pointer.
+        unsafe { self.store(p) };
+    }
     /// A constant.
     #[inline(always)]
     fn c(x: f64) -> Self {

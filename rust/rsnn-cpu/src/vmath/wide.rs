@@ -77,6 +77,13 @@ impl<const K: usize> Lanes for Wide<K> {
         }
     }
     #[inline(always)]
+    unsafe fn stream(self, p: *mut f32) {
+        for k in 0..K {
+            // SAFETY: the caller's pointer is valid for all vectors, and aligned.
+            unsafe { _mm256_stream_ps(p.add(8 * k), self.0[k]) };
+        }
+    }
+    #[inline(always)]
     fn fma(self, b: Self, c: Self) -> Self {
         each!(k => _mm256_fmadd_ps(self.0[k], b.0[k], c.0[k]))
     }
