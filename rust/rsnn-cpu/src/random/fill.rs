@@ -102,8 +102,15 @@ impl Generator {
         out.iter_mut().zip(p).for_each(|(o, &p)| *o = cast(P::unit(self) < p));
     }
 
-    fn fill_with<T: Uniform>(&mut self, out: &mut [T], f: impl Fn(f64) -> f64) {
-        out.iter_mut().for_each(|o| *o = T::from_f64(f(f64::unit(self))));
+    /// `f` of a draw from [0, 1) each: the draws follow each other, `f` is parallel over a stretch of them.
+    fn fill_with<T: Uniform>(&mut self, out: &mut [T], f: impl Fn(f64) -> f64 + Sync) {
+        const STRETCH: usize = 1 << 17;
+        let mut draws = vec![0.0; out.len().min(STRETCH)];
+        for out in out.chunks_mut(STRETCH) {
+            let draws = &mut draws[..out.len()];
+            f64::fill_uniform(self, draws, 0.0, 1.0);
+            crate::vmath::map(draws, out, |u| T::from_f64(f(u)));
+        }
     }
 
     /// `exponential_(lambda)`.

@@ -1,5 +1,6 @@
 //! Permutations and draws from a discrete distribution, in torch's order of consumption.
 use super::{Generator, Uniform};
+use crate::rows::{Parts, par_rows, row};
 use std::cmp::Ordering;
 
 impl Generator {
@@ -39,20 +40,14 @@ impl Generator {
         let mut keys = vec![T::ZERO; weights.len()];
         self.exponential(&mut keys, 1.0);
         keys.iter_mut().zip(weights).for_each(|(q, &w)| *q = w / *q);
-        let mut order: Vec<i64> = Vec::with_capacity(categories);
-        for (keys, out) in keys.chunks_exact(categories).zip(out.chunks_exact_mut(n_sample)) {
-            order.clear();
-            order.extend(0..categories as i64);
-            let descending = |&a: &i64, &b: &i64| {
-                keys[b as usize].partial_cmp(&keys[a as usize]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
-            };
-            if n_sample < categories {
-                order.select_nth_unstable_by(n_sample - 1, descending);
+        let out = Parts::new(out);
+        par_rows(weights.len() / categories, categories, |rows| {
+            for r in rows {
+                // SAFETY: each row is written once.
+                let out = unsafe { out.get(r * n_sample..(r + 1) * n_sample) };
+                largest(row(&keys, r, categories), out);
             }
-            order.truncate(n_sample);
-            order.sort_unstable_by(descending);
-            out.copy_from_slice(&order);
-        }
+        });
     }
 
     fn draw_with_replacement<T: Uniform>(&mut self, row: &[T], cumulative: &mut [T], out: &mut [i64]) {
@@ -69,3 +64,35 @@ impl Generator {
         }
     }
 }
+
+/// Places of the largest keys in falling order, the first place first among equals.
+fn largest<T: Uniform>(keys: &[T], out: &mut [i64]) {
+    let n = out.len();
+    if n > FEW {
+        let mut order: Vec<i64> = (0..keys.len() as i64).collect();
+        let descending = |&a: &i64, &b: &i64| {
+            keys[b as usize].partial_cmp(&keys[a as usize]).unwrap_or(Ordering::Equal).then(a.cmp(&b))
+        };
+        if n < keys.len() {
+            order.select_nth_unstable_by(n - 1, descending);
+        }
+        order.truncate(n);
+        order.sort_unstable_by(descending);
+        return out.copy_from_slice(&order);
+    }
+    let mut best: Vec<(T, i64)> = Vec::with_capacity(n);
+    for (i, &key) in keys.iter().enumerate() {
+        if best.len() == n {
+            if !(key > best[n - 1].0) {
+                continue;
+            }
+            best.pop();
+        }
+        let at = best.partition_point(|b| b.0 >= key);
+        best.insert(at, (key, i as i64));
+    }
+    out.iter_mut().zip(best).for_each(|(o, (_, i))| *o = i);
+}
+
+/// Samples that are kept in order while the keys go by; more are selected from all.
+const FEW: usize = 64;
