@@ -67,11 +67,6 @@ def mode(input, dim=-1, keepdim=False, *, out=None, axis=None, keepdims=None):
     return both if out is None else into_all(both, out)
 
 
-def _asked(values, inverse, counts, return_inverse, return_counts):
-    found = (values,) + ((inverse,) if return_inverse else ()) + ((counts,) if return_counts else ())
-    return found if len(found) > 1 else values
-
-
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """Return the distinct elements, sorted; on request the inverse indices and the counts.
 
@@ -82,12 +77,14 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         return_counts: also tell how often each came.
         dim: compare whole slices along this dimension instead of elements.
     """
-    return _asked(*_C.unique(input, dim), return_inverse, return_counts)
+    found = _C.unique(input, dim, return_inverse, return_counts)
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
     """Drop repeats of the element before."""
-    return _asked(*_C.unique_consecutive(input, dim), return_inverse, return_counts)
+    found = _C.unique_consecutive(input, dim, return_inverse, return_counts)
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def _side(right, side):

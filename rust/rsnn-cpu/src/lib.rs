@@ -6,6 +6,7 @@ pub mod convert;
 pub mod factor;
 pub mod gemm;
 pub mod loops;
+pub mod moves;
 pub mod pool;
 pub mod random;
 pub mod rnn;

@@ -2,6 +2,7 @@
 pub mod autocast;
 pub mod autograd;
 pub mod batch_norm;
+pub mod blocks;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
@@ -22,6 +23,7 @@ pub mod linear;
 pub mod masked;
 pub mod matmul;
 pub mod op;
+pub mod pad;
 pub mod pool;
 pub mod profile;
 pub mod random;

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import rsnn
+from rsnn import _rsnn as _C
 
 from .arguments import ntuple
-from .padding import pad
 
 __all__ = ["channel_shuffle", "fold", "pixel_shuffle", "pixel_unshuffle", "unfold"]
 
@@ -46,14 +45,7 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
             f"stride=({stride[0]}, {stride[1]}), calculated shape of the array of sliding blocks as "
             f"({counts[0]}, {counts[1]}), but its components must be at least one."
         )
-    batch, channels = x.shape[:2]
-    if any(padding):
-        x = pad(x, [padding[1], padding[1], padding[0], padding[0]])
-    for dim in (0, 1):
-        # A view of windows; its last dimension keeps every dilation-th element.
-        x = x.unfold(2 + dim, dilation[dim] * (kernel[dim] - 1) + 1, stride[dim])[..., :: dilation[dim]]
-    # (N, C, LH, LW, KH, KW) -> (N, C·KH·KW, LH·LW)
-    x = x.permute(0, 1, 4, 5, 2, 3).reshape(batch, channels * math.prod(kernel), math.prod(counts))
+    x = _C.im2col(x, kernel, dilation, padding, stride)
     return x if input.dim() == 4 else x.squeeze(0)
 
 
@@ -69,7 +61,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     padding, stride = ntuple(padding, 2, "padding"), ntuple(stride, 2, "stride")
     _check(kernel, dilation, padding, stride)
     x = input if input.dim() == 3 else input.unsqueeze(0)
-    batch, rows, columns = x.shape
+    _, rows, columns = x.shape
     taps = math.prod(kernel)
     if rows % taps:
         raise RuntimeError(
@@ -84,21 +76,7 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
             f"stride=({stride[0]}, {stride[1]}), expected size of input's dimension 2 to match the calculated number of "
             f"sliding blocks {counts[0]} * {counts[1]} = {math.prod(counts)}, but got input.size(2)={columns}."
         )
-    channels = rows // taps
-    height, width = size[0] + 2 * padding[0], size[1] + 2 * padding[1]
-    # Target position in the padded image of each (kh, kw, lh, lw)
-    vertical, horizontal = (
-        rsnn.arange(kernel[d], device=x.device).view(-1, 1) * dilation[d]
-        + rsnn.arange(counts[d], device=x.device) * stride[d]
-        for d in (0, 1)
-    )
-    index = vertical.view(kernel[0], 1, counts[0], 1) * width + horizontal.view(1, kernel[1], 1, counts[1])
-    flat = x.new_zeros((batch, channels, height * width)).index_add(
-        2, index.reshape(-1), x.reshape(batch, channels, taps * columns)
-    )
-    out = flat.view(batch, channels, height, width)
-    if any(padding):
-        out = out[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+    out = _C.col2im(x, size, kernel, dilation, padding, stride)
     return out if input.dim() == 3 else out.squeeze(0)
 
 

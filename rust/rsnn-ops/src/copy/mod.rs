@@ -3,10 +3,11 @@
 pub(crate) mod gpu;
 
 use crate::autograd::Ctx;
+use crate::index::kernel::by_size;
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
-use rsnn_cpu::{convert, loops};
+use rsnn_cpu::{convert, loops, moves, pool};
 
 /// Copies `src` (broadcast, cast) into the elements of `dst`, outside autograd.
 pub fn copy_into(src: &Tensor, dst: &Tensor) -> Result<()> {
@@ -26,6 +27,14 @@ pub fn copy_into(src: &Tensor, dst: &Tensor) -> Result<()> {
         }
     }
     let strides = src.layout().broadcast_strides(shape);
+    if src.dtype() == dst.dtype() {
+        by_size!(src.dtype(), T => {
+            let (from, to) = ((src.ptr::<T>().cast_const(), &strides[..]), (dst.ptr::<T>(), dst.strides()));
+            // SAFETY: as below.
+            unsafe { moves::copy(shape, from, to) }
+        });
+        return Ok(());
+    }
     dispatch!(all, src.dtype(), S => dispatch!(all, dst.dtype(), D => {
         let (from, to) = ((src.ptr::<S>().cast_const(), &strides[..]), (dst.ptr::<D>(), dst.strides()));
         // SAFETY: both layouts lie in their storages; overlapping copies go through `assign`, which copies whole tensors.
@@ -48,16 +57,13 @@ fn copy_bytes(src: &Tensor, dst: &Tensor) -> Result<()> {
     let bytes = src.numel() * src.dtype().size();
     let size = src.dtype().size();
     let (from, to) = (src.storage().ptr(), dst.storage().ptr());
-    let chunk = 1 << 20;
-    let chunks = bytes.div_ceil(chunk);
-    let from = rsnn_cpu::pool::SendPtr(from);
-    let to = rsnn_cpu::pool::SendPtr(to);
+    let (from, to) = (pool::SendPtr(from), pool::SendPtr(to));
     let (so, d_o) = (src.layout().offset * size, dst.layout().offset * size);
-    rsnn_cpu::pool::for_each_chunk(chunks, |c| {
-        let start = c * chunk;
-        let len = chunk.min(bytes - start);
+    let chunks = pool::split(bytes, 1 << 17);
+    pool::for_each_chunk(chunks, |c| {
+        let part = pool::range(bytes, chunks, c);
         // SAFETY: both ranges lie in their storages; `copy` allows overlap within one storage.
-        unsafe { std::ptr::copy(from.get().add(so + start), to.get().add(d_o + start), len) }
+        unsafe { std::ptr::copy(from.get().add(so + part.start), to.get().add(d_o + part.start), part.len()) }
     });
     Ok(())
 }

@@ -2,15 +2,17 @@
 use super::kernel::{self, Reduce, by_size, check_bounds, in_order, still};
 use super::{ids, scalar_as};
 use crate::autograd::Ctx;
-use crate::copy::copy_into;
+use crate::copy::{contiguous, copy_into};
 use crate::elementwise::{Binary, div, mul};
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
+use crate::scan::scatter_sum;
 use crate::select::where_;
 use crate::tensor::{Meta, Tensor};
 use crate::view;
 use rsnn_core::{DType, Result, bail, dispatch, ensure};
 use rsnn_cpu::loops::Walk;
 use rsnn_cpu::pool::SendPtr;
+use rsnn_cpu::simd::vectorize;
 use smallvec::smallvec;
 
 struct Gather {
@@ -42,17 +44,15 @@ impl Op for Gather {
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let (x, index, out) = (&call.ins[0], &call.ins[1], &call.outs[0]);
-        check_bounds(index.as_slice(), self.dim, x.shape()[self.dim])?;
+        check_bounds(contiguous(&distinct(index))?.as_slice(), self.dim, x.shape()[self.dim])?;
         let (sx, step) = still(x.strides(), self.dim);
         by_size!(x.dtype(), T => {
             let (i, from, to) = (SendPtr(index.ptr::<i64>()), SendPtr(x.ptr::<T>()), SendPtr(out.ptr::<T>()));
             Walk::new(index.shape(), [index.strides(), &sx, out.strides()]).for_each(|at, len, s| {
-                for j in 0..len as isize {
-                    // SAFETY: index and output are walked in their own shape; indices were checked.
-                    unsafe {
-                        let row = *i.get().offset(at[0] + j * s[0]) as isize * step;
-                        *to.get().offset(at[2] + j * s[2]) = *from.get().offset(at[1] + j * s[1] + row);
-                    }
+                // SAFETY: index and output are walked in their own shape; indices were checked.
+                unsafe {
+                    let (i, from, to) = (i.get().offset(at[0]), from.get().offset(at[1]), to.get().offset(at[2]));
+                    kernel::pick(i, from, to, len, s, step);
                 }
             });
         });
@@ -60,8 +60,7 @@ impl Op for Gather {
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
         let Some(g) = &grads[0] else { return Ok(smallvec![None, None]) };
-        let zeros = crate::fill::zeros(&cx.input_meta(0).shape, g.dtype(), g.device())?;
-        Ok(smallvec![Some(apply(Scatter::sum(self.dim), &[zeros, cx.input(1)?, g.clone()])?), None])
+        Ok(smallvec![Some(scatter_sum(&cx.input_meta(0).shape, self.dim, &cx.input(1)?, g)?), None])
     }
     fn saves(&self) -> Saves {
         Saves { inputs: 2, outputs: 0 }
@@ -106,7 +105,7 @@ impl Op for Scatter {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let (x, index, src, out) = (&call.ins[0], &call.ins[1], &call.ins[2], &call.outs[0]);
         copy_into(x, out)?;
-        check_bounds(index.as_slice(), self.dim, out.shape()[self.dim])?;
+        check_bounds(contiguous(&distinct(index))?.as_slice(), self.dim, out.shape()[self.dim])?;
         if self.reduce == Reduce::Assign {
             by_size!(out.dtype(), T => land::<T>(out, index, src, self.dim, |_, new| new));
             return Ok(());
@@ -171,14 +170,14 @@ fn land<T: Copy + Send + Sync + 'static>(
     let (so, step) = still(out.strides(), dim);
     let (i, from, to) = (SendPtr(index.ptr::<i64>()), SendPtr(src.ptr::<T>()), SendPtr(out.ptr::<T>()));
     in_order(index.shape(), dim, [index.strides(), src.strides(), &so], |at, len, s| {
-        for j in 0..len as isize {
-            // SAFETY: index and source are walked in their own shape, which fits into `out`; indices were checked.
-            unsafe {
-                let row = *i.get().offset(at[0] + j * s[0]) as isize * step;
-                let place = to.get().offset(at[2] + j * s[2] + row);
-                *place = join(*place, *from.get().offset(at[1] + j * s[1]));
-            }
-        }
+        // SAFETY: index and source are walked in their own shape, which fits into `out`; indices were checked.
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                let (i, from, to) = (i.get().offset(at[0]), from.get().offset(at[1]), to.get().offset(at[2]));
+                kernel::land(i, from, to, len, s, step, &join);
+            },
+        );
     });
 }
 
@@ -243,12 +242,22 @@ impl Scatter {
     }
 }
 
-/// Index as int64, and everything at least 1-d, for a call of `op`.
+/// The index without the repeats along broadcast dimensions.
+fn distinct(index: &Tensor) -> Tensor {
+    let mut layout = index.layout().clone();
+    layout.shape.iter_mut().zip(&layout.strides).filter(|(_, s)| **s == 0).for_each(|(d, _)| *d = (*d).min(1));
+    index.alias(layout)
+}
+
+/// Index as int64, and everything at least 1-d, for a call of `op`. Only what differs in the index is stored:
+/// the same index for a whole row moves the row at once.
 fn prepare(op: &str, x: &Tensor, dim: i64, index: &Tensor) -> Result<(Tensor, usize, Tensor)> {
     let dim = x.dim(op, dim)?;
     ensure!(matches!(index.dtype(), DType::I64 | DType::I32), Runtime, "{op}(): Expected dtype int32/int64 for index");
     let flat = |t: &Tensor| if t.ndim() == 0 { view::unsqueeze(t, 0) } else { Ok(t.clone()) };
-    Ok((flat(x)?, dim, flat(&ids(op, index)?)?))
+    let dense = ids(op, &distinct(index))?;
+    let index = if dense.shape() == index.shape() { dense } else { view::expand(&dense, index.shape())? };
+    Ok((flat(x)?, dim, flat(&index)?))
 }
 
 fn reshaped(y: Tensor, shape: &[usize]) -> Result<Tensor> {

@@ -256,6 +256,102 @@ pub fn still(strides: &[isize], dim: usize) -> (Strides, isize) {
     (s, step)
 }
 
+/// `to[j] = from[j + ids[j] * step]` with a stride for each of `ids`, `from` and `to`.
+///
+/// # Safety
+/// Everything that the strides and indices reach lies in its tensor.
+#[inline(always)]
+pub unsafe fn pick<T: Copy>(ids: *const i64, from: *const T, to: *mut T, len: usize, s: [isize; 3], step: isize) {
+    // SAFETY: the contract.
+    unsafe {
+        match s {
+            // One index for a whole run.
+            [0, 1, 1] => std::ptr::copy_nonoverlapping(from.offset(*ids as isize * step), to, len),
+            [1, 0, 1] => pick_each(ids, from, to, len, [1, 0, 1], step),
+            [1, 1, 1] => pick_each(ids, from, to, len, [1, 1, 1], step),
+            s => pick_each(ids, from, to, len, s, step),
+        }
+    }
+}
+
+/// # Safety
+/// As for `pick`.
+#[inline(always)]
+unsafe fn pick_each<T: Copy>(
+    ids: *const i64,
+    from: *const T,
+    to: *mut T,
+    len: usize,
+    [i, f, t]: [isize; 3],
+    step: isize,
+) {
+    for j in 0..len as isize {
+        // SAFETY: the contract.
+        unsafe { *to.offset(j * t) = *from.offset(j * f + *ids.offset(j * i) as isize * step) }
+    }
+}
+
+/// `to[j + ids[j] * step] = join(.., from[j])` in order, with a stride for each of `ids`, `from` and `to`.
+///
+/// # Safety
+/// As for `pick`.
+#[inline(always)]
+pub unsafe fn land<T: Copy>(
+    ids: *const i64,
+    from: *const T,
+    to: *mut T,
+    len: usize,
+    s: [isize; 3],
+    step: isize,
+    join: &impl Fn(T, T) -> T,
+) {
+    // SAFETY: the contract.
+    unsafe {
+        match s {
+            // One index for a whole run.
+            [0, f, 1] => {
+                let to = to.offset(*ids as isize * step);
+                if f == 1 { land_run(from, to, len, 1, join) } else { land_run(from, to, len, f, join) }
+            }
+            [1, 1, 0] => land_each(ids, from, to, len, [1, 1, 0], step, join),
+            [1, 0, 0] => land_each(ids, from, to, len, [1, 0, 0], step, join),
+            [1, 1, 1] => land_each(ids, from, to, len, [1, 1, 1], step, join),
+            s => land_each(ids, from, to, len, s, step, join),
+        }
+    }
+}
+
+/// # Safety
+/// Both runs lie in their tensors.
+#[inline(always)]
+unsafe fn land_run<T: Copy>(from: *const T, to: *mut T, len: usize, f: isize, join: &impl Fn(T, T) -> T) {
+    for j in 0..len as isize {
+        // SAFETY: the contract.
+        unsafe { *to.offset(j) = join(*to.offset(j), *from.offset(j * f)) }
+    }
+}
+
+/// # Safety
+/// As for `pick`.
+#[inline(always)]
+unsafe fn land_each<T: Copy>(
+    ids: *const i64,
+    from: *const T,
+    to: *mut T,
+    len: usize,
+    [i, f, t]: [isize; 3],
+    step: isize,
+    join: &impl Fn(T, T) -> T,
+) {
+    for j in 0..len as isize {
+        // SAFETY: the contract.
+        unsafe {
+            let place = to.offset(j * t + *ids.offset(j * i) as isize * step);
+            *place = join(*place, *from.offset(j * f));
+        }
+    }
+}
+
 /// Visits `shape` in row-major order within each line along `dim`; only other dimensions are split over threads.
 pub fn in_order<const N: usize>(
     shape: &[usize],
@@ -264,15 +360,22 @@ pub fn in_order<const N: usize>(
     f: impl Fn([isize; N], usize, [isize; N]) + Sync,
 ) {
     let numel: usize = shape.iter().product();
-    if numel == 0 {
-        return;
-    }
-    let axis = (0..shape.len()).filter(|&d| d != dim).max_by_key(|&d| shape[d]);
-    let Some(axis) = axis else { return serial(shape, [0; N], strides, &f) };
-    let chunks = pool::split(shape[axis], (GRAIN * shape[axis] / numel).max(1));
+    let long = |d: &usize| shape[*d] > 1;
+    let Some(last) = (0..shape.len()).rfind(long).filter(|_| numel > 0) else {
+        return (0..numel).for_each(|_| f([0; N], 1, [1; N]));
+    };
+    let wide = |list: &[isize]| (0..=last).filter(long).map(|d| list[d]).collect::<Strides>();
+    let (strides, kept) = (strides.map(wide), (0..=last).filter(long).map(|d| shape[d]).collect::<Dims>());
+    let strides = std::array::from_fn(|n| &strides[n][..]);
+    let ordered = (0..=dim).filter(long).count().checked_sub(1).filter(|_| long(&dim));
+    let axis = (0..kept.len()).filter(|&d| Some(d) != ordered).max_by_key(|&d| kept[d]);
+    let Some(axis) = axis else { return serial(&kept, [0; N], strides, &f) };
+    // Neighbours stay together: two threads that write to one line of memory wait for each other.
+    let least = if axis + 1 == kept.len() { 16 } else { 1 };
+    let chunks = pool::split(kept[axis], (GRAIN * kept[axis] / numel).max(least));
     pool::for_each_chunk(chunks, |c| {
-        let r = pool::range(shape[axis], chunks, c);
-        let mut part = Dims::from_slice(shape);
+        let r = pool::range(kept[axis], chunks, c);
+        let mut part = kept.clone();
         part[axis] = r.len();
         serial(&part, std::array::from_fn(|n| r.start as isize * strides[n][axis]), strides, &f);
     });

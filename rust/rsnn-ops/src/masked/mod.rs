@@ -117,14 +117,14 @@ pub fn masked_fill_(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// Positions of the nonzero elements in row-major order.
-pub(crate) fn nonzero_flat(x: &Tensor) -> Result<Tensor> {
+/// One row of coordinates in `shape` for each nonzero element, in row-major order.
+fn positions(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let x = crate::device::to_device(&x.detach(), Device::Cpu)?;
     let x = crate::copy::contiguous(&x)?;
     dispatch!(all, x.dtype(), T => {
         let data = x.as_slice::<T>();
         let zero = T::default();
-        let chunks = pool::split(data.len(), 64 * 1024);
+        let chunks = pool::split(data.len(), 32 * 1024);
         let mut counts = vec![0usize; chunks];
         let place = SendPtr(counts.as_mut_ptr());
         pool::for_each_chunk(chunks, |c| {
@@ -135,61 +135,65 @@ pub(crate) fn nonzero_flat(x: &Tensor) -> Result<Tensor> {
         let total: usize = counts.iter().sum();
         let mut start = 0;
         counts.iter_mut().for_each(|n| start += std::mem::replace(n, start));
-        let out = Tensor::empty(&[total], DType::I64, Device::Cpu)?;
+        let out = Tensor::empty(&[total, shape.len()], DType::I64, Device::Cpu)?;
         let to = SendPtr(out.ptr::<i64>());
         pool::for_each_chunk(chunks, |c| {
-            let (mut at, end) = (counts[c], counts.get(c + 1).copied().unwrap_or(total));
-            for i in pool::range(data.len(), chunks, c) {
-                if at == end {
-                    break;
-                }
-                // Written whatever the element is: the next hit overwrites a miss, and no branch is mispredicted.
-                // SAFETY: the counts of the first pass give every chunk its own range, and `at` is below its end.
-                unsafe { *to.get().add(at) = i as i64 };
-                at += usize::from(data[i] != zero);
-            }
+            let (part, start) = (pool::range(data.len(), chunks, c), counts[c]);
+            let room = counts.get(c + 1).copied().unwrap_or(total) - start;
+            // SAFETY: the counts of the first pass give every chunk its own range of rows.
+            let rows = unsafe { std::slice::from_raw_parts_mut(to.get().add(start * shape.len()), room * shape.len()) };
+            coordinates(&data[part.clone()], part.start, shape, |v| *v != zero, rows);
         });
         Ok(out)
     })
 }
 
-/// Coordinates of the nonzero elements, one tensor per dimension.
-pub(crate) fn nonzero_columns(x: &Tensor) -> Result<Vec<Tensor>> {
-    let mut flat = nonzero_flat(x)?;
-    let mut columns = vec![];
-    for (d, &size) in x.shape().iter().enumerate().rev() {
-        if d == 0 {
-            columns.push(flat.clone());
-            break;
+/// Writes the coordinates of the elements of `data` that are `hit`; the first of them has flat index `first`.
+#[inline(always)]
+fn coordinates<T>(data: &[T], first: usize, shape: &[usize], hit: impl Fn(&T) -> bool, rows: &mut [i64]) {
+    const PIECE: usize = 512;
+    let Some((&size, outer)) = shape.split_last() else { return };
+    let mut rows = rows.chunks_exact_mut(shape.len());
+    let (mut found, mut lead, mut done) = ([0u16; PIECE], vec![0i64; outer.len()], 0);
+    while done < data.len() {
+        let (mut row, column) = ((first + done) / size, (first + done) % size);
+        let piece = &data[done..data.len().min(done + (size - column).min(PIECE))];
+        let mut n = 0;
+        for (j, v) in piece.iter().enumerate() {
+            // Written whatever the element is: the next hit overwrites a miss, and no branch is mispredicted.
+            found[n] = j as u16;
+            n += usize::from(hit(v));
         }
-        let (rest, column) = (
-            Tensor::empty(flat.shape(), DType::I64, Device::Cpu)?,
-            Tensor::empty(flat.shape(), DType::I64, Device::Cpu)?,
-        );
-        let parts = rest.as_mut_slice::<i64>().iter_mut().zip(column.as_mut_slice::<i64>());
-        for (&i, (r, c)) in flat.as_slice::<i64>().iter().zip(parts) {
-            (*r, *c) = (i / size as i64, i % size as i64);
+        for (&d, at) in outer.iter().zip(&mut lead).rev() {
+            *at = (row % d) as i64;
+            row /= d;
         }
-        columns.push(column);
-        flat = rest;
+        for (&j, to) in found[..n].iter().zip(&mut rows) {
+            to[..lead.len()].copy_from_slice(&lead);
+            to[lead.len()] = (column + usize::from(j)) as i64;
+        }
+        done += piece.len();
     }
-    columns.reverse();
-    Ok(columns)
+}
+
+/// Positions of the nonzero elements in row-major order.
+pub(crate) fn nonzero_flat(x: &Tensor) -> Result<Tensor> {
+    let found = positions(x, &[x.numel()])?;
+    view::reshape(&found, &[found.numel()])
 }
 
 /// `x.nonzero()`: one row of coordinates per nonzero element.
 pub fn nonzero(x: &Tensor) -> Result<Tensor> {
-    let columns = nonzero_columns(x)?;
-    if columns.is_empty() {
+    if x.ndim() == 0 {
         return Tensor::empty(&[nonzero_flat(x)?.numel(), 0], DType::I64, Device::Cpu);
     }
-    crate::join::stack(&columns, 1)
+    positions(x, x.shape())
 }
 
 /// `x.nonzero(as_tuple=True)`: coordinates, one tensor per dimension; a 0-d tensor counts as 1-d.
 pub fn nonzero_tuple(x: &Tensor) -> Result<Vec<Tensor>> {
     let x = if x.ndim() == 0 { view::unsqueeze(&x.detach(), 0)? } else { x.detach() };
-    nonzero_columns(&x)
+    crate::join::unbind(&nonzero(&x)?, 1)
 }
 
 /// `x.masked_select(mask)`: the chosen elements of the broadcast tensor, in order.

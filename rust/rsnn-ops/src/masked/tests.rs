@@ -25,4 +25,8 @@ fn long_masks_are_counted_in_parts() {
     let flat = nonzero_flat(&Tensor::from_slice(&data, &[data.len()]).unwrap()).unwrap();
     let expected: Vec<i64> = (0..200_000).filter(|i| i % 7 == 3).collect();
     assert_eq!(flat.as_slice::<i64>(), expected);
+    // Rows longer than a piece, in parts that begin inside rows.
+    let rows = nonzero(&Tensor::from_slice(&data, &[2, 100, 1000]).unwrap()).unwrap();
+    let expected: Vec<i64> = expected.iter().flat_map(|i| [i / 100_000, i / 1000 % 100, i % 1000]).collect();
+    assert_eq!(rows.as_slice::<i64>(), expected);
 }

@@ -19,7 +19,7 @@ use rsnn_cpu::rows::scan as rows;
 
 /// Zeros of `shape` with the elements of `g` added at `index` along `dim`: the gradient of picking.
 pub(crate) fn scatter_sum(shape: &[usize], dim: usize, index: &Tensor, g: &Tensor) -> Result<Tensor> {
-    let zeros = crate::fill::zeros(shape, g.dtype(), g.device())?;
+    let zeros = crate::view::expand(&crate::fill::zeros(&[], g.dtype(), g.device())?, shape)?;
     crate::index::scatter_add(&zeros, dim as i64, index, g)
 }
 

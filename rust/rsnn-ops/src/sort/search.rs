@@ -4,6 +4,7 @@ use crate::elementwise::common;
 use crate::reduce::dispatch_ordered;
 use crate::tensor::Tensor;
 use rsnn_core::{DType, Device, Element, Result, bail, dispatch, ensure};
+use rsnn_cpu::simd::vectorize;
 use rsnn_cpu::vmath::map;
 
 /// `x` on the CPU, contiguous, in `dtype` (halves as float32).
@@ -78,12 +79,13 @@ pub fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<
     let one_dim = x.ndim() == 1 || x.numel() == 0;
     let ints = ready("bincount", x, DType::I64)?;
     let ints = ints.as_slice::<i64>();
-    ensure!(
-        one_dim && ints.iter().all(|&i| i >= 0),
-        Runtime,
-        "bincount only supports 1-d non-negative integral inputs."
+    let most = vectorize(
+        #[inline(always)]
+        || ints.iter().fold(0u64, |most, &i| most.max(i as u64)),
     );
-    let bins = ints.iter().max().map_or(0, |&m| m as usize + 1).max(minlength as usize);
+    // As unsigned, a negative number is larger than all others.
+    ensure!(one_dim && most <= i64::MAX as u64, Runtime, "bincount only supports 1-d non-negative integral inputs.");
+    let bins = if ints.is_empty() { 0 } else { most as usize + 1 }.max(minlength as usize);
     let Some(weights) = weights else {
         let out = crate::fill::zeros(&[bins], DType::I64, Device::Cpu)?;
         let counts = out.as_mut_slice::<i64>();

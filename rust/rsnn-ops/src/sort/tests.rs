@@ -35,14 +35,34 @@ fn gradient_goes_back_to_the_place() {
 #[test]
 fn unique_values_inverse_and_counts() {
     let x = Tensor::from_slice(&[2i32, 1, 2, 2, 3], &[5]).unwrap();
-    let [v, i, c] = unique(&x, None).unwrap();
+    let [v, i, c] = &unique(&x, None, true, true).unwrap()[..] else { panic!("three results") };
     assert_eq!(
         (v.as_slice::<i32>(), i.as_slice::<i64>(), c.as_slice::<i64>()),
         (&[1, 2, 3][..], &[1, 0, 1, 1, 2][..], &[1, 3, 1][..])
     );
-    assert_eq!(unique_consecutive(&x, None).unwrap()[0].as_slice::<i32>(), [2, 1, 2, 3]);
+    assert_eq!(unique_consecutive(&x, None, false, false).unwrap()[0].as_slice::<i32>(), [2, 1, 2, 3]);
     let x = Tensor::from_slice(&[1i64, 2, 0, 5, 1, 2], &[3, 2]).unwrap();
-    assert_eq!(unique(&x, Some(0)).unwrap()[0].as_slice::<i64>(), [0, 5, 1, 2]);
+    assert_eq!(unique(&x, Some(0), false, false).unwrap()[0].as_slice::<i64>(), [0, 5, 1, 2]);
+}
+
+#[test]
+fn unique_of_wide_keys_and_nan() {
+    // Near keys are sorted by their digits, far ones by comparison; the first of equal elements stands for them.
+    for (low, high) in [(-3, 5), (i64::MIN, i64::MAX)] {
+        let x = Tensor::from_slice(&[high, low, 0, high, low], &[5]).unwrap();
+        let found = unique(&x, None, true, true).unwrap();
+        assert_eq!(found[0].as_slice::<i64>(), [low, 0, high]);
+        assert_eq!(found[1].as_slice::<i64>(), [2, 0, 1, 2, 0]);
+        assert_eq!(found[2].as_slice::<i64>(), [2, 1, 2]);
+    }
+    let x = Tensor::from_slice(&[f64::NAN, -0.0, 1.0, 0.0, f64::NAN], &[5]).unwrap();
+    let found = unique(&x, None, true, true).unwrap();
+    assert_eq!(found[0].shape(), [4]);
+    assert!(found[0].as_slice::<f64>()[0].is_sign_negative());
+    assert_eq!(found[1].as_slice::<i64>(), [2, 0, 1, 0, 3]);
+    assert_eq!(found[2].as_slice::<i64>(), [2, 1, 1, 1]);
+    let none = Tensor::from_slice::<f32>(&[], &[0]).unwrap();
+    assert!(unique(&none, None, true, true).unwrap().iter().all(|t| t.shape() == [0]));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::reduce::dispatch_ordered;
 use crate::tensor::Tensor;
 use crate::view;
 use rsnn_core::{DType, Dims, Result, ensure};
+use rsnn_cpu::moves::radix_sort;
 
 /// Rows to compare: `(count, keys per row, keys)`. NaN equals nothing, so its row never joins another.
 struct Rows {
@@ -50,10 +51,73 @@ fn group(rows: &Rows, order: &[usize]) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
     (firsts, inverse, counts)
 }
 
-fn run(x: &Tensor, dim: Option<i64>, sorted: bool) -> Result<[Tensor; 3]> {
+/// (first place of each group, group of each element, sizes) over the elements of `x` in order; `wanted` says whether
+/// groups and sizes are asked for.
+fn elements<T: Key>(xs: &[T], wanted: [bool; 2]) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
+    let (low, high) = xs.iter().fold((u64::MAX, 0), |(low, high), v| (low.min(v.key()), high.max(v.key())));
+    let range = high.saturating_sub(low);
+    if range <= u64::from(u32::MAX) && xs.len() <= u32::MAX as usize {
+        let mut packed: Vec<u64> = xs.iter().enumerate().map(|(i, v)| (v.key() - low) << 32 | i as u64).collect();
+        radix_sort(&mut packed, 32, u64::BITS - range.leading_zeros());
+        return grouped(xs, packed.iter().map(|k| (k >> 32, *k as u32 as usize)), wanted);
+    }
+    let mut packed: Vec<u128> = xs.iter().enumerate().map(|(i, v)| u128::from(v.key()) << 64 | i as u128).collect();
+    packed.sort_unstable();
+    grouped(xs, packed.iter().map(|k| ((k >> 64) as u64, *k as u64 as usize)), wanted)
+}
+
+/// Groups of equal keys among `(key, place)` in order.
+fn grouped<T: Key>(
+    xs: &[T],
+    sorted: impl Iterator<Item = (u64, usize)>,
+    [inverse, counts]: [bool; 2],
+) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
+    let n = xs.len();
+    // One slot more than groups: a member of a group writes to the slot of the next one, which overwrites it.
+    let (mut firsts, mut groups) = (vec![0; n + 1], 0);
+    let mut of = vec![0; if inverse { n } else { 0 }];
+    let mut starts = vec![0; if counts { n + 1 } else { 0 }];
+    let mut before = None;
+    for (rank, (key, place)) in sorted.enumerate() {
+        firsts[groups] = place as i64;
+        if counts {
+            starts[groups] = rank as i64;
+        }
+        groups += usize::from(before != Some(key) || xs[place].nan());
+        before = Some(key);
+        if inverse {
+            of[place] = groups as i64 - 1;
+        }
+    }
+    firsts.truncate(groups);
+    if counts {
+        starts[groups] = n as i64;
+        (0..groups).for_each(|g| starts[g] = starts[g + 1] - starts[g]);
+        starts.truncate(groups);
+    }
+    (firsts, of, starts)
+}
+
+/// Values, then groups and sizes where they are `wanted`.
+fn run(x: &Tensor, dim: Option<i64>, sorted: bool, wanted: [bool; 2]) -> Result<Vec<Tensor>> {
     let x = x.detach();
-    let (rows, at) = match dim {
-        None => (view::reshape(&x, &[x.numel(), 1])?, None),
+    let (values, shape, inverse, counts): (Tensor, Dims, _, _) = match dim {
+        None => {
+            let flat = view::reshape(&x, &[x.numel()])?;
+            let (firsts, inverse, counts) = if sorted {
+                let wide = if x.dtype().is_half() {
+                    crate::copy::cast(&flat, DType::F32)?
+                } else {
+                    crate::copy::contiguous(&flat)?
+                };
+                dispatch_ordered!(wide.dtype(), "unique", T => elements::<T>(wide.as_slice(), wanted))
+            } else {
+                let rows = Rows::new(&view::reshape(&flat, &[x.numel(), 1])?)?;
+                group(&rows, &(0..rows.count).collect::<Vec<_>>())
+            };
+            let pick = Tensor::from_slice(&firsts, &[firsts.len()])?;
+            (crate::index::gather(&flat, 0, &pick)?, Dims::from_slice(x.shape()), inverse, counts)
+        }
         Some(dim) => {
             let dim = x.dim("unique", dim)?;
             ensure!(
@@ -63,32 +127,32 @@ fn run(x: &Tensor, dim: Option<i64>, sorted: bool) -> Result<[Tensor; 3]> {
             );
             let front = view::transpose(&x, 0, dim as i64)?;
             let count = front.shape()[0];
-            (view::reshape(&front, &[count, x.numel() / count])?, Some(dim))
+            let rows = Rows::new(&view::reshape(&front, &[count, x.numel() / count])?)?;
+            let mut order: Vec<usize> = (0..count).collect();
+            if sorted {
+                order.sort_by(|&a, &b| rows.row(a).cmp(rows.row(b)));
+            }
+            let (firsts, inverse, counts) = group(&rows, &order);
+            let pick = Tensor::from_slice(&firsts, &[firsts.len()])?;
+            (crate::index::index_select(&x, dim as i64, &pick)?, Dims::from_slice(&[count]), inverse, counts)
         }
     };
-    let keys = Rows::new(&rows)?;
-    let mut order: Vec<usize> = (0..keys.count).collect();
-    if sorted {
-        order.sort_by(|&a, &b| keys.row(a).cmp(keys.row(b)));
+    let mut found = vec![values];
+    if wanted[0] {
+        found.push(Tensor::from_slice(&inverse, &shape)?);
     }
-    let (firsts, inverse, counts) = group(&keys, &order);
-    let pick = Tensor::from_slice(&firsts, &[firsts.len()])?;
-    let (values, shape): (Tensor, Dims) = match at {
-        None => {
-            let flat = view::reshape(&x, &[x.numel()])?;
-            (crate::index::gather(&flat, 0, &pick)?, Dims::from_slice(x.shape()))
-        }
-        Some(dim) => (crate::index::index_select(&x, dim as i64, &pick)?, Dims::from_slice(&[keys.count])),
-    };
-    Ok([values, Tensor::from_slice(&inverse, &shape)?, Tensor::from_slice(&counts, &[counts.len()])?])
+    if wanted[1] {
+        found.push(Tensor::from_slice(&counts, &[counts.len()])?);
+    }
+    Ok(found)
 }
 
-/// Sorted distinct elements (or slices along `dim`), the group of each element, and the sizes of the groups.
-pub fn unique(x: &Tensor, dim: Option<i64>) -> Result<[Tensor; 3]> {
-    run(x, dim, true)
+/// Sorted distinct elements (or slices along `dim`); where asked for also the group of each element and the sizes of the groups.
+pub fn unique(x: &Tensor, dim: Option<i64>, inverse: bool, counts: bool) -> Result<Vec<Tensor>> {
+    run(x, dim, true, [inverse, counts])
 }
 
 /// The same with only neighbours joined.
-pub fn unique_consecutive(x: &Tensor, dim: Option<i64>) -> Result<[Tensor; 3]> {
-    run(x, dim, false)
+pub fn unique_consecutive(x: &Tensor, dim: Option<i64>, inverse: bool, counts: bool) -> Result<Vec<Tensor>> {
+    run(x, dim, false, [inverse, counts])
 }

@@ -1,6 +1,6 @@
 //! Joining, splitting and rearranging.
 use crate::prelude::*;
-use rsnn_ops::{flip as rearrange, join as ops};
+use rsnn_ops::{blocks, flip as rearrange, join as ops};
 
 #[pyfunction]
 #[pyo3(signature = (tensors, dim=0))]
@@ -72,6 +72,23 @@ fn interleave_index(repeats: In) -> Out {
     run(|| rearrange::interleave_index(&repeats))
 }
 
+/// Widths of the last dimension come first.
+#[pyfunction]
+#[pyo3(signature = (x, widths, mode, value=None))]
+fn pad(x: In, widths: Vec<i64>, mode: &str, value: Option<In>) -> Out {
+    run(|| rsnn_ops::pad::pad(&x, &widths, mode, opt(&value)))
+}
+
+#[pyfunction]
+fn im2col(x: In, kernel: [i64; 2], dilation: [i64; 2], padding: [i64; 2], stride: [i64; 2]) -> Out {
+    run(|| blocks::unfold(&x, kernel, dilation, padding, stride))
+}
+
+#[pyfunction]
+fn col2im(x: In, size: [i64; 2], kernel: [i64; 2], dilation: [i64; 2], padding: [i64; 2], stride: [i64; 2]) -> Out {
+    run(|| blocks::fold(&x, size, kernel, dilation, padding, stride))
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     functions!(
         m,
@@ -87,6 +104,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         tile,
         repeat_interleave,
         interleave_index,
+        pad,
+        im2col,
+        col2im,
     );
     Ok(())
 }

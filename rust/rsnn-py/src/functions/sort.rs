@@ -53,18 +53,18 @@ fn nanmedian_all(x: In) -> Out {
     run(|| ops::nanmedian_all(&x))
 }
 
-/// [values, inverse, counts]
+/// [values], then inverse and counts where asked for.
 #[pyfunction]
-#[pyo3(signature = (x, dim=None))]
-fn unique(x: In, dim: Option<i64>) -> Outs {
-    run_all(|| ops::unique(&x, dim).map(Vec::from))
+#[pyo3(signature = (x, dim=None, inverse=false, counts=false))]
+fn unique(x: In, dim: Option<i64>, inverse: bool, counts: bool) -> Outs {
+    run_all(|| ops::unique(&x, dim, inverse, counts))
 }
 
-/// [values, inverse, counts]
+/// [values], then inverse and counts where asked for.
 #[pyfunction]
-#[pyo3(signature = (x, dim=None))]
-fn unique_consecutive(x: In, dim: Option<i64>) -> Outs {
-    run_all(|| ops::unique_consecutive(&x, dim).map(Vec::from))
+#[pyo3(signature = (x, dim=None, inverse=false, counts=false))]
+fn unique_consecutive(x: In, dim: Option<i64>, inverse: bool, counts: bool) -> Outs {
+    run_all(|| ops::unique_consecutive(&x, dim, inverse, counts))
 }
 
 #[pyfunction]
