@@ -4,10 +4,13 @@ from .table import MASK, I, In, X, row, top
 
 IDX = I([0, 1, 1], [1, 0, 1])
 row("gather", lambda lib, x, i: x.gather(0, i), X, IDX)
+row("gather:rows", lambda lib, x, i: x.gather(0, i[:, :1].expand(-1, 3)), X, IDX)
 row("take_along_dim", lambda lib, x, i: lib.take_along_dim(x, i, 0), X, IDX)
 row("scatter", lambda lib, x, i, s: x.scatter(1, i, s), In(2, 4), I([0, 2], [3, 1]), In(2, 2))
 row("scatter:value", lambda lib, x, i: x.scatter(1, i, 1.5), In(2, 4), I([0, 2], [3, 1]))
 row("scatter_add", lambda lib, x, i, s: x.scatter_add(0, i, s), X, IDX, In(2, 3))
+row("scatter_add:rows", lambda lib, x, i, s: x.scatter_add(0, i[:, :1].expand(-1, 3), s), X, IDX, In(2, 3))
+row("scatter:rows", lambda lib, x, i, s: x.scatter(0, i[:, :1].expand(-1, 3), s), In(3, 3), I([0, 1, 1], [2, 0, 1]), In(2, 3))
 for _r in "sum mean amax amin prod".split():
     row(f"scatter_reduce:{_r}", lambda lib, x, i, s, r=_r: x.scatter_reduce(0, i, s, r), X, IDX, In(2, 3), second=False)
 row("index_select", lambda lib, x, i: x.index_select(1, i), X, I(2, 0, 2))
