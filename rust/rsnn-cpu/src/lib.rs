@@ -11,5 +11,6 @@ pub mod pool;
 pub mod random;
 pub mod rnn;
 pub mod rows;
+pub mod sample;
 pub mod simd;
 pub mod vmath;

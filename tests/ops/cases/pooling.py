@@ -69,6 +69,11 @@ row("adaptive_max_pool2d:pair", fun("adaptive_max_pool2d", (3, 2), return_indice
 row("adaptive_max_pool2d:none", fun("adaptive_max_pool2d", (None, 2)), image(2, 1, 2))
 row("adaptive_max_pool3d:none", fun("adaptive_max_pool3d", (2, None, 3)), image(3, 1, 1))
 row("lp_pool2d:pairs", fun("lp_pool2d", 2.0, (2, 3), (1, 2)), In(1, 1, 4, 5, kind=(0.2, 2.0)))
+# Windows that are computed together: wide rows, strides, padding, dilation.
+for _k, _s, _p, _d in ((2, 1, 0, 1), (3, 2, 1, 1), (2, 3, 1, 1), (3, 1, 1, 2)):
+    row(f"max_pool2d:wide {_k}{_s}{_p}{_d}", fun("max_pool2d", _k, _s, _p, _d, return_indices=True), image(2, 1, 2, size=(4, 30)))
+    if _d == 1:
+        row(f"avg_pool2d:wide {_k}{_s}{_p}", fun("avg_pool2d", _k, _s, _p), In(1, 2, 4, 30))
 for _n, _s in ((2, (5, 6)), (3, (5, 6, 5))):
     _f = f"fractional_max_pool{_n}d"
 

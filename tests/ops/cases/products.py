@@ -75,7 +75,7 @@ row("cosine_similarity:eps", fun("cosine_similarity", eps=3.0), X, In(2, 3), che
 row("cosine_similarity:1d", fun("cosine_similarity", dim=0), In(3), In(3))
 for _p in (0.5, 1, 2, 3, float("inf")):
     row(f"pairwise_distance:{_p}", fun("pairwise_distance", p=_p), X, In(2, 3, kind="distinct"))
-    row(f"pdist:{_p}", fun("pdist", _p), In(4, 3), half=False)
+    row(f"pdist:{_p}", fun("pdist", _p), In(4, 3), half=False, fused=True)
     row(f"cdist:{_p}", lambda lib, x, y, p=_p: lib.cdist(x, y, p), In(2, 3), In(4, 3, kind="distinct"), half=False, second=_p != float("inf"))
     row(f"normalize:{_p}", fun("normalize", _p), In(2, 3, kind="distinct"))
 row("pairwise_distance:keepdim", fun("pairwise_distance", keepdim=True), X, In(3))

@@ -43,6 +43,9 @@ for _m in ("bilinear", "bicubic"):
         row(_name + " down", fun("interpolate", size=(2, 3), mode=_m, antialias=True, align_corners=_c), In(1, 1, 5, 7))
         row(_name + " up", fun("interpolate", size=(5, 3), mode=_m, antialias=True, align_corners=_c), In(1, 2, 3, 4))
         row(_name + " factor", fun("interpolate", scale_factor=(0.6, 1.5), mode=_m, antialias=True, align_corners=_c), In(1, 1, 5, 4))
+# More planes, longer rows and more channels than what is computed together.
+row("interpolate:many", fun("interpolate", size=(3, 21), mode="bilinear"), In(2, 9, 4, 18))
+row("interpolate:shrinking", fun("interpolate", size=(2, 18), mode="bicubic"), In(2, 9, 5, 20))
 row("interpolate:factors", fun("interpolate", scale_factor=(2.0, 0.5), mode="bilinear"), In(1, 1, 3, 4))
 row("interpolate:whole factor", fun("interpolate", scale_factor=2), In(2, 1, 2, 3))
 row("upsample", fun("upsample", scale_factor=2, mode="bilinear"), In(1, 1, 2, 3))
@@ -54,11 +57,14 @@ for _m in ("bilinear", "nearest", "bicubic"):
     for _p in ("zeros", "border", "reflection"):
         for _c in (False, True):
             row(f"grid_sample:{_m} {_p}" + " corners" * _c, fun("grid_sample", mode=_m, padding_mode=_p, align_corners=_c),
-                In(1, 2, 3, 4), In(1, 2, 3, 2, kind=(-1.6, 1.6), fixed=_m == "nearest"), half=False)  # fmt: skip
+                In(1, 2, 3, 4), In(1, 2, 3, 2, kind=(-1.6, 1.6), fixed=_m == "nearest"), half=False, fused=True)  # fmt: skip
             if _m != "bicubic":
                 row(f"grid_sample:3d {_m} {_p}" + " corners" * _c, fun("grid_sample", mode=_m, padding_mode=_p, align_corners=_c),
-                    In(1, 1, 2, 3, 3), In(1, 1, 2, 2, 3, kind=(-1.6, 1.6), fixed=_m == "nearest"), half=False)  # fmt: skip
-row("grid_sample:batch", fun("grid_sample", align_corners=False), In(2, 1, 3, 3), In(2, 1, 2, 2, kind=(-1.2, 1.2)), half=False)
+                    In(1, 1, 2, 3, 3), In(1, 1, 2, 2, 3, kind=(-1.6, 1.6), fixed=_m == "nearest"), half=False, fused=True)  # fmt: skip
+row("grid_sample:batch", fun("grid_sample", align_corners=False), In(2, 1, 3, 3), In(2, 1, 2, 2, kind=(-1.2, 1.2)), half=False, fused=True)
+row("grid_sample:channels", fun("grid_sample", align_corners=False), In(2, 11, 3, 3), In(2, 2, 5, 2, kind=(-1.2, 1.2)), half=False, fused=True)
+row("grid_sample:few points", fun("grid_sample", align_corners=True), In(1, 9, 8, 9), In(1, 1, 2, 2, kind=(-1.2, 1.2)), half=False, fused=True)
+row("grid_sample:one pixel", fun("grid_sample", padding_mode="reflection", align_corners=True), In(1, 2, 1, 1), In(1, 1, 3, 2), half=False, fused=True, check=False)
 for _c in (False, True):
     row("affine_grid:2d" + " corners" * _c, fun("affine_grid", (2, 1, 3, 4), _c), In(2, 2, 3))
     row("affine_grid:3d" + " corners" * _c, fun("affine_grid", (1, 1, 2, 3, 2), _c), In(1, 3, 4))

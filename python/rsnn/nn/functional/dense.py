@@ -77,10 +77,4 @@ def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
 
 def pdist(input, p=2.0):
     """Compute the p-norm distances between all pairs of rows of an (N, M) input, as a vector of N(N − 1) / 2."""
-    if input.dim() != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.dim()}D")
-    if p < 0:
-        raise RuntimeError("pdist only supports non-negative p values")
-    rows = input.shape[0]
-    first, second = (rsnn.triu_indices(rows, rows, 1, device=input.device)).unbind(0)
-    return (input.index_select(0, first) - input.index_select(0, second)).norm(p, -1)
+    return _C.pdist(input, p)

@@ -106,7 +106,9 @@ def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
 
 def _lp_pool(n, input, norm_type, kernel_size, stride, ceil_mode):
     kernel = ntuple(kernel_size, n)
-    mean = _avg_pool(n, input.pow(norm_type), kernel, stride, 0, ceil_mode, True, None)
+    # A product has a cheaper gradient than a power.
+    powers = input * input if norm_type == 2 and input.is_floating_point() else input.pow(norm_type)
+    mean = _avg_pool(n, powers, kernel, stride, 0, ceil_mode, True, None)
     return (mean.sign() * mean.abs().relu()).mul(math.prod(kernel)).pow(1.0 / norm_type)
 
 
@@ -154,25 +156,6 @@ def adaptive_avg_pool3d(input, output_size):
     return _adaptive_avg_pool(3, input, output_size)
 
 
-def _max_over(x, bounds):
-    """Take maximum and flat position over the product of the intervals `bounds` gives for each dimension."""
-    spatial = x.shape[2:]
-    cells = [[0]]
-    for size, intervals in zip(spatial, bounds, strict=True):
-        width = max((end - start for start, end in intervals), default=0)
-        # A short interval repeats its first element; the maximum stays what it is.
-        dim = [[start + j if start + j < end else start for j in range(width)] for start, end in intervals]
-        cells = [[[base * size + j for base in cell for j in interval] for interval in dim] for cell in cells]
-        cells = [cell for group in cells for cell in group]
-    sizes = [len(intervals) for intervals in bounds]
-    index = rsnn.tensor(cells, dtype=rsnn.int64, device=x.device)
-    batch, channels = x.shape[:2]
-    gathered = x.flatten(2).index_select(2, index.reshape(-1)).view(batch, channels, *index.shape)
-    out, where = gathered.max(-1)
-    positions = index.expand(batch, channels, *index.shape).gather(-1, where.unsqueeze(-1)).squeeze(-1)
-    return out.view(batch, channels, *sizes), positions.view(batch, channels, *sizes)
-
-
 def _adaptive_max_pool(n, input, output_size):
     return _C.adaptive_max_pool(input, _output_sizes(input, output_size, n, f"adaptive_max_pool{n}d"))
 
@@ -210,15 +193,6 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
     return out if return_indices else out[0]
 
 
-def _fractional_starts(size, out, pool, sample):
-    """Return window starts of the pseudo-random sequence of Graham 2014 for one uniform sample."""
-    if out == 1:
-        return [size - pool]
-    alpha = (size - pool) / (out - 1)
-    first = int(sample * alpha)
-    return [int((i + sample) * alpha) - first for i in range(out - 1)] + [size - pool]
-
-
 def _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, samples):
     name = f"fractional_max_pool{n}d"
     if output_size is None and output_ratio is None:
@@ -231,32 +205,9 @@ def _fractional_max_pool(n, input, kernel_size, output_size, output_ratio, sampl
         sizes = [int(size * r) for size, r in zip(spatial, ratio, strict=True)]
     else:
         sizes = ntuple(output_size, n, "output_size")
-    for size, out, pool in zip(spatial, sizes, kernel, strict=True):
-        if out + pool - 1 > size:
-            raise RuntimeError(f"{name}: pool size {pool} with output size {out} is too large relative to input {size}")
-    batch, channels = x.shape[:2]
     if samples is None:
-        samples = rsnn.rand(batch, channels, n, dtype=x.dtype, device=x.device)
-    draws = samples.expand(batch, channels, n).tolist()
-    outs, indices = [], []
-    for sample_index in range(batch):
-        for channel in range(channels):
-            draw = draws[sample_index][channel]
-            # In two dimensions the first number belongs to the width.
-            draw = draw[::-1] if n == 2 else draw
-            bounds = [
-                [(start, start + pool) for start in _fractional_starts(size, out, pool, number)]
-                for size, out, pool, number in zip(spatial, sizes, kernel, draw, strict=True)
-            ]
-            plane = x[sample_index : sample_index + 1, channel : channel + 1]
-            out, where = _max_over(plane, bounds)
-            outs.append(out)
-            indices.append(where)
-    shape = (batch, channels, *sizes)
-    if outs:
-        out, where = rsnn.cat(outs).view(shape), rsnn.cat(indices).view(shape)
-    else:
-        out, where = x.new_zeros(shape) + x.sum(), rsnn.zeros(shape, dtype=rsnn.int64, device=x.device)
+        samples = rsnn.rand(*x.shape[:2], n, dtype=x.dtype, device=x.device)
+    out, where = _C.fractional_max_pool(x, kernel, sizes, samples)
     return (out.squeeze(0), where.squeeze(0)) if unbatched else (out, where)
 
 

@@ -149,7 +149,7 @@ pub fn exp2_neg<V: Bits>(x: V) -> V {
     ];
     let x = V::c(-127.0).max(x);
     let t = x + V::c(MAGIC + 127.0);
-    horner(x - (t - V::c(MAGIC + 127.0)), P) * t.shl23()
+    horner(x - (t - V::c(MAGIC + 127.0)), P) * t.shl::<23>()
 }
 
 #[inline(always)]

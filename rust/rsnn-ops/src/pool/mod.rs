@@ -20,6 +20,7 @@ type Names = [&'static str; 3];
 const MAX: Names = ["max_pool1d", "max_pool2d", "max_pool3d"];
 const AVG: Names = ["avg_pool1d", "avg_pool2d", "avg_pool3d"];
 const ADAPTIVE_MAX: Names = ["adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"];
+const FRACTIONAL_MAX: Names = ["fractional_max_pool1d", "fractional_max_pool2d", "fractional_max_pool3d"];
 const ADAPTIVE_AVG: Names = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"];
 
 /// Outputs: the largest element of each window and its place in the plane.
@@ -40,14 +41,67 @@ impl Op for Max {
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         dispatch!(all, call.ins[0].dtype(), T => {
-            kernel::max::<T>(&self.windows, call.input(0), call.output(0), call.output(1));
+            let (w, x) = (&self.windows, call.input::<T>(0));
+            kernel::max(|_| w, [w.in_len(), w.out_len()], w.reads(), x, call.output(0), call.output(1));
         });
         Ok(())
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
-        let Some(g) = &grads[0] else { return Ok(smallvec![None]) };
-        let op = Spread { input: cx.input_meta(0).shape.clone(), rank: self.windows.rank };
-        Ok(smallvec![Some(apply(op, &[g.clone(), cx.output(1)?])?)])
+        Ok(smallvec![max_gradient(cx, grads, self.windows.rank)?])
+    }
+    fn saves(&self) -> Saves {
+        Saves { inputs: 0, outputs: 0b10 }
+    }
+}
+
+fn max_gradient(cx: &Ctx, grads: &[Option<Tensor>], rank: usize) -> Result<Option<Tensor>> {
+    let Some(g) = &grads[0] else { return Ok(None) };
+    let op = Spread { input: cx.input_meta(0).shape.clone(), rank };
+    apply(op, &[g.clone(), cx.output(1)?]).map(Some)
+}
+
+/// `(x, samples) -> (y, places)`: as `Max`, with windows that differ from plane to plane. Samples are `[planes][rank]`.
+struct FractionalMax {
+    rank: usize,
+    input: [usize; 3],
+    kernel: [usize; 3],
+    output: [usize; 3],
+}
+
+impl Op for FractionalMax {
+    fn name(&self) -> &'static str {
+        FRACTIONAL_MAX[self.rank - 1]
+    }
+    fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
+        let x = &ins[0];
+        let mut shape = x.shape()[..x.ndim() - self.rank].to_vec();
+        shape.extend(&self.output[3 - self.rank..]);
+        let y = Meta::new(&shape, x.dtype(), x.device());
+        Ok(smallvec![y.clone(), Meta { dtype: DType::I64, ..y }])
+    }
+    fn cpu(&self, call: &CpuCall) -> Result<()> {
+        let [from, to, cost] = [
+            self.input.iter().product(),
+            self.output.iter().product::<usize>(),
+            (0..3).map(|a| self.output[a] * self.kernel[a]).product(),
+        ];
+        dispatch!(float, call.ins[0].dtype(), self.name(), T => {
+            let samples = call.input::<T>(1);
+            let windows = |plane: usize| {
+                let mut draw = [T::default(); 3];
+                let samples = &samples[plane * self.rank..][..self.rank];
+                for (a, to) in draw[3 - self.rank..].iter_mut().enumerate() {
+                    // In two dimensions the first number belongs to the width.
+                    *to = samples[if self.rank == 2 { 1 - a } else { a }];
+                }
+                Windows::fractional(self.rank, self.input, self.kernel, self.output, draw)
+            };
+            kernel::max(windows, [from, to], cost, call.input::<T>(0), call.output(0), call.output(1));
+        });
+        Ok(())
+    }
+    fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
+        Ok(smallvec![max_gradient(cx, grads, self.rank)?, None])
     }
     fn saves(&self) -> Saves {
         Saves { inputs: 0, outputs: 0b10 }
@@ -79,12 +133,12 @@ impl Op for Spread {
         let [planes, to] = self.planes(&self.input);
         let [_, from] = self.planes(call.ins[0].shape());
         let places = call.input::<i64>(1);
-        if let Some(bad) = places.iter().find(|&&p| p < 0 || p as usize >= to) {
+        let bad = dispatch!(float, call.ins[0].dtype(), self.name(), T => {
+            kernel::spread::<T>(call.input(0), places, call.output(0), planes, [from, to])
+        });
+        if let Some(bad) = bad {
             bail!(Index, "{}: found an invalid index {bad} for a plane of {to} elements", self.name());
         }
-        dispatch!(float, call.ins[0].dtype(), self.name(), T => {
-            kernel::spread::<T>(call.input(0), places, call.output(0), planes, [from, to]);
-        });
         Ok(())
     }
     fn vjp(&self, cx: &Ctx, grads: &[Option<Tensor>]) -> Result<Grads> {
@@ -205,4 +259,28 @@ pub fn adaptive_max_pool(x: &Tensor, output: &[i64]) -> Result<(Tensor, Tensor)>
     ensure!(x.dtype().is_float(), NotImplemented, "\"{name}\" not implemented for '{}'", x.dtype().scalar_name());
     let (input, output) = check::adaptive(name, x, rank, output)?;
     max_of(name, Windows::adaptive(rank, input, output), x)
+}
+
+/// Largest element of windows at steps that `samples (N, C, rank)` choose, and its index in the flattened plane.
+pub fn fractional_max_pool(x: &Tensor, kernel: &[i64], output: &[i64], samples: &Tensor) -> Result<(Tensor, Tensor)> {
+    let rank = check::rank("fractional_max_pool", kernel)?;
+    let name = FRACTIONAL_MAX[rank - 1];
+    let (input, output) = check::adaptive(name, x, rank, output)?;
+    let kernel = windows::spread(name, "kernel_size", kernel, rank, 1)?;
+    for a in 3 - rank..3 {
+        let (size, n, pool) = (input[a], output[a], kernel[a]);
+        ensure!(
+            pool > 0 && (n + pool).saturating_sub(1) <= size,
+            Runtime,
+            "{name}: pool size {pool} with output size {n} is too large relative to input {size}"
+        );
+    }
+    let lead = &x.shape()[..x.ndim() - rank];
+    let mut wanted = lead.to_vec();
+    wanted.push(rank);
+    let samples = crate::copy::to_dtype(&view::expand(samples, &wanted)?, x.dtype())?.detach();
+    let op = FractionalMax { rank, input, kernel, output };
+    let mut out = apply_all(Arc::new(op), &[x.clone(), samples])?;
+    let places = out.swap_remove(1);
+    Ok((out.swap_remove(0), places))
 }

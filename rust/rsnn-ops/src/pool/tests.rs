@@ -25,11 +25,19 @@ fn close(a: &[f64], b: &[f64]) {
 
 #[test]
 fn pools_equal_plain_loops() {
-    // Kernel, stride, padding, dilation, ceil_mode over a 7 x 9 plane.
-    for (k, s, p, d, ceil) in
-        [(2, 2, 0, 1, false), (3, 2, 1, 1, true), (3, 1, 1, 2, false), (2, 3, 1, 1, true), (3, 2, 1, 2, true)]
-    {
-        let x = ramp(&[2, 3, 7, 9], 0.2);
+    // Kernel, stride, padding, dilation, ceil_mode over a plane wide enough for windows in lanes.
+    const HIGH: i64 = 7;
+    const WIDE: i64 = 29;
+    let plane_len = (HIGH * WIDE) as usize;
+    for (k, s, p, d, ceil) in [
+        (2, 2, 0, 1, false),
+        (3, 2, 1, 1, true),
+        (3, 1, 1, 2, false),
+        (2, 3, 1, 1, true),
+        (3, 2, 1, 2, true),
+        (5, 4, 2, 1, false),
+    ] {
+        let x = ramp(&[2, 3, HIGH as usize, WIDE as usize], 0.2);
         let (y, at) = max_pool(&x, &[k, k], &[s, s], &[p, p], &[d, d], ceil).unwrap();
         let (oh, ow) = (y.shape()[2], y.shape()[3]);
         let mean = (d == 1).then(|| avg_pool(&x, &[k, k], &[s, s], &[p, p], ceil, false, None).unwrap());
@@ -40,11 +48,11 @@ fn pools_equal_plain_loops() {
             let (plane, i, j) = (o / (oh * ow), (o / ow % oh) as i64, (o % ow) as i64);
             let window: Vec<usize> = (0..k * k)
                 .map(|t| (i * s - p + t / k * d, j * s - p + t % k * d))
-                .filter(|&(a, b)| (0..7).contains(&a) && (0..9).contains(&b))
-                .map(|(a, b)| plane * 63 + (a * 9 + b) as usize)
+                .filter(|&(a, b)| (0..HIGH).contains(&a) && (0..WIDE).contains(&b))
+                .map(|(a, b)| plane * plane_len + (a * WIDE + b) as usize)
                 .collect();
             let best = window.iter().copied().reduce(|a, b| if v[b] > v[a] { b } else { a }).unwrap();
-            assert_eq!((y.as_slice::<f64>()[o], at.as_slice::<i64>()[o]), (v[best], (best % 63) as i64));
+            assert_eq!((y.as_slice::<f64>()[o], at.as_slice::<i64>()[o]), (v[best], (best % plane_len) as i64));
             dmax[best] += seed.as_slice::<f64>()[o];
             if let Some(mean) = &mean {
                 let n = window.len() as f64;

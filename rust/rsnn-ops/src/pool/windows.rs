@@ -1,6 +1,7 @@
 //! The windows of a pooling op: along each of three axes (missing leading ones have size 1) a list of spans.
 use crate::tensor::Tensor;
 use rsnn_core::{Result, bail, ensure};
+use rsnn_cpu::vmath::Real;
 
 /// Elements `start, start + step, .. < end` of one axis, and how many a mean counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -8,6 +9,16 @@ pub(super) struct Span {
     pub start: usize,
     pub end: usize,
     pub count: usize,
+}
+
+/// `count` columns from `first` on, whose windows of `taps` elements begin at `start`, `start + stride`, ..
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Run {
+    pub first: usize,
+    pub count: usize,
+    pub start: usize,
+    pub stride: usize,
+    pub taps: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +51,41 @@ impl Windows {
     /// Elements that the windows of one plane read.
     pub fn reads(&self) -> usize {
         self.axes.iter().map(|a| a.iter().map(|s| s.end - s.start).sum::<usize>()).product()
+    }
+
+    /// The longest-windowed columns that lie one stride apart; none where a place in the plane needs more than 32 bits.
+    pub fn run(&self) -> Run {
+        let spans = &self.axes[2];
+        let taps = |s: &Span| (s.end - s.start).div_ceil(self.step[2]);
+        let most = spans.iter().map(taps).max().unwrap_or(0);
+        let first = spans.iter().position(|s| taps(s) == most).unwrap_or(0);
+        let start = spans.get(first).map_or(0, |s| s.start);
+        let stride = spans.get(first + 1).map_or(0, |s| s.start - start);
+        let fits = |(i, s): &(usize, &Span)| taps(s) == most && s.start == start + i * stride;
+        let count = spans.get(first..).unwrap_or_default().iter().enumerate().take_while(fits).count();
+        let usable = most > 0 && u32::try_from(self.in_len()).is_ok();
+        Run { first, count: if usable { count } else { 0 }, start, stride, taps: most }
+    }
+
+    /// The windows of a plane of a fractional pool (Graham 2014): one number in [0, 1) for each axis sets the steps.
+    pub fn fractional<T: Real>(
+        rank: usize,
+        input: [usize; 3],
+        kernel: [usize; 3],
+        output: [usize; 3],
+        draw: [T; 3],
+    ) -> Windows {
+        let axes = [0, 1, 2].map(|a| {
+            let (last, n) = (input[a] - kernel[a], output[a]);
+            let step = T::from_f64(last as f64) / T::from_f64(n.saturating_sub(1) as f64);
+            let place = |o: usize| ((T::from_f64(o as f64) + draw[a]) * step).to_f64() as usize;
+            let span = |o: usize| {
+                let start = if o + 1 == n { last } else { (place(o) - place(0)).min(last) };
+                Span { start, end: start + kernel[a], count: kernel[a] }
+            };
+            (0..n).map(span).collect()
+        });
+        Windows { rank, axes, step: [1; 3], input, divisor: None }
     }
 
     /// Shape of the result for input `x`.

@@ -69,8 +69,15 @@ pub fn adaptive_max_pool(x: In, output_size: Vec<i64>) -> Outs {
         Ok(vec![y, places])
     })
 }
+#[pyfunction]
+pub fn fractional_max_pool(x: In, kernel_size: Vec<i64>, output_size: Vec<i64>, samples: In) -> Outs {
+    run_all(|| {
+        let (y, places) = rsnn_ops::pool::fractional_max_pool(&x, &kernel_size, &output_size, &samples)?;
+        Ok(vec![y, places])
+    })
+}
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    functions!(m, conv, conv_transpose, max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool);
+    functions!(m, conv, conv_transpose, max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool, fractional_max_pool);
     Ok(())
 }

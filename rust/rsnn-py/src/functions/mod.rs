@@ -1,6 +1,7 @@
 //! One file per topic; each registers its functions.
 mod conv;
 mod gpu;
+mod image;
 mod index;
 mod join;
 mod linalg;
@@ -19,6 +20,7 @@ use pyo3::prelude::*;
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     conv::register(m)?;
     gpu::register(m)?;
+    image::register(m)?;
     index::register(m)?;
     join::register(m)?;
     linalg::register(m)?;
