@@ -41,30 +41,43 @@ pub unsafe fn unfold<T: Copy + Send + Sync>(x: *const T, out: *mut T, planes: us
     let chunks = tasks::<T>(rows * height * width).min(rows);
     let (x, out) = (SendPtr(x.cast_mut()), SendPtr(out));
     pool::for_each_chunk(chunks, |c| {
-        for row in pool::range(rows, chunks, c) {
-            let (plane, tap) = (row / b.taps(), row % b.taps());
-            let (down, top) = b.inside(0, tap / b.kernel[1]);
-            let (across, left) = b.inside(1, tap % b.kernel[1]);
-            // SAFETY: `inside` keeps to the image; tasks write disjoint rows.
-            unsafe {
-                let image = x.get().cast_const().add(plane * b.size[0] * b.size[1]);
-                let to = out.get().add(row * height * width);
-                let fill = |part: Range<usize>| part.for_each(|i| *to.add(i) = zero);
-                fill(0..down.start * width);
-                for (k, h) in down.clone().enumerate() {
-                    let from = image.add((top + k * b.stride[0]) * b.size[1] + left);
-                    let at = h * width;
-                    fill(at..at + across.start);
-                    match b.stride[1] {
-                        1 => run(from, to.add(at + across.start), across.len()),
-                        s => across.clone().enumerate().for_each(|(k, w)| *to.add(at + w) = *from.add(k * s)),
-                    }
-                    fill(at + across.end..at + width);
+        let part = pool::range(rows, chunks, c);
+        // SAFETY: `inside` keeps to the image; tasks write disjoint rows.
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                for row in part {
+                    let image = x.get().add(row / b.taps() * b.size[0] * b.size[1]);
+                    copy_tap(image, out.get().add(row * height * width), row % b.taps(), b, zero);
                 }
-                fill(down.end * width..height * width);
-            }
-        }
+            },
+        );
     });
+}
+
+/// # Safety
+/// `image` has the elements of an image, `to` as many as there are blocks.
+#[inline(always)]
+unsafe fn copy_tap<T: Copy>(image: *const T, to: *mut T, tap: usize, b: &Blocks, zero: T) {
+    let [height, width] = b.count;
+    let (down, top) = b.inside(0, tap / b.kernel[1]);
+    let (across, left) = b.inside(1, tap % b.kernel[1]);
+    // SAFETY: `inside` keeps to the image.
+    unsafe {
+        let fill = |part: Range<usize>| part.for_each(|i| *to.add(i) = zero);
+        fill(0..down.start * width);
+        for (k, h) in down.clone().enumerate() {
+            let from = image.add((top + k * b.stride[0]) * b.size[1] + left);
+            let at = h * width;
+            fill(at..at + across.start);
+            match b.stride[1] {
+                1 => run(from, to.add(at + across.start), across.len()),
+                s => across.clone().enumerate().for_each(|(k, w)| *to.add(at + w) = *from.add(k * s)),
+            }
+            fill(at + across.end..at + width);
+        }
+        fill(down.end * width..height * width);
+    }
 }
 
 /// The transpose of `unfold`: adds every element of the columns to its place, taps in order.

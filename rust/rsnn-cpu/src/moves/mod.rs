@@ -20,7 +20,7 @@ fn tasks<T>(elements: usize) -> usize {
     crate::pool::split(elements * size_of::<T>(), GRAIN)
 }
 
-/// Copies `len` neighbours; a short run is not worth the call of `memcpy`.
+/// Copies `len` neighbours; for a short run `memcpy` takes longer to decide how than to do it.
 ///
 /// # Safety
 /// Both runs lie in their allocations and do not overlap.
@@ -28,7 +28,7 @@ fn tasks<T>(elements: usize) -> usize {
 unsafe fn run<T: Copy>(from: *const T, to: *mut T, len: usize) {
     // SAFETY: the contract.
     unsafe {
-        if len * size_of::<T>() < 64 {
+        if len * size_of::<T>() < 256 {
             for i in 0..len {
                 *to.add(i) = *from.add(i);
             }

@@ -38,12 +38,13 @@ impl Axis {
         }
     }
 
-    /// Output and input positions beside the stretch.
+    /// Calls `f` with the output and input positions of what lies beside the stretch.
     #[inline(always)]
-    fn edges(&self) -> impl Iterator<Item = (usize, usize)> {
+    fn edges(&self, mut f: impl FnMut(usize, usize)) {
         let [left, right] = &self.sides;
         let after = left.len() + self.inner.len();
-        left.iter().enumerate().chain(right.iter().enumerate().map(move |(i, s)| (after + i, s))).map(|(i, s)| (i, *s))
+        left.iter().enumerate().for_each(|(i, s)| f(i, *s));
+        right.iter().enumerate().for_each(|(i, s)| f(after + i, *s));
     }
 }
 
@@ -111,28 +112,36 @@ pub unsafe fn pad<T: Copy + Send + Sync>(x: *const T, out: *mut T, planes: usize
         let part = pool::range(rows, chunks, c);
         let mut at = Rows::new(outer, part.start % height);
         let (mut plane, mut left) = (part.start / height, height - part.start % height);
-        for row in part {
-            // SAFETY: the tables name positions below the sizes; tasks write disjoint rows.
-            unsafe {
-                let to = out.get().add(row * width);
-                match at.source() {
-                    Some(s) => {
-                        let from = x.get().cast_const().add((plane * size + s) * last.size);
-                        for (k, s) in last.edges() {
-                            *to.add(k) = if s == OUTSIDE { value } else { *from.add(s) };
-                        }
-                        run(from.add(last.inner.start), to.add(last.sides[0].len()), last.inner.len());
+        // SAFETY: the tables name positions below the sizes; tasks write disjoint rows.
+        vectorize(
+            #[inline(always)]
+            || unsafe {
+                for row in part {
+                    let to = out.get().add(row * width);
+                    match at.source() {
+                        Some(s) => copy_row(x.get().add((plane * size + s) * last.size), to, last, value),
+                        None => (0..width).for_each(|k| *to.add(k) = value),
                     }
-                    None => (0..width).for_each(|k| *to.add(k) = value),
+                    at.advance();
+                    left -= 1;
+                    if left == 0 {
+                        (plane, left) = (plane + 1, height);
+                    }
                 }
-            }
-            at.advance();
-            left -= 1;
-            if left == 0 {
-                (plane, left) = (plane + 1, height);
-            }
-        }
+            },
+        );
     });
+}
+
+/// # Safety
+/// `from` has the elements of a row of the input, `to` those of a row of the output.
+#[inline(always)]
+unsafe fn copy_row<T: Copy>(from: *const T, to: *mut T, last: &Axis, value: T) {
+    // SAFETY: the contract.
+    unsafe {
+        last.edges(|k, s| *to.add(k) = if s == OUTSIDE { value } else { *from.add(s) });
+        run(from.add(last.inner.start), to.add(last.sides[0].len()), last.inner.len());
+    }
 }
 
 /// The transpose of `pad`: adds every element of `g` to the one it was read from, in the order of `g`.
@@ -181,9 +190,11 @@ pub unsafe fn unpad<T: Copy + Send + Sync>(
 unsafe fn add_row<T: Copy>(from: *const T, to: *mut T, last: &Axis, add: impl Fn(T, T) -> T) {
     // SAFETY: the contract.
     unsafe {
-        for (k, s) in last.edges().filter(|(_, s)| *s != OUTSIDE) {
-            *to.add(s) = add(*to.add(s), *from.add(k));
-        }
+        last.edges(|k, s| {
+            if s != OUTSIDE {
+                *to.add(s) = add(*to.add(s), *from.add(k));
+            }
+        });
         let (from, to) = (from.add(last.sides[0].len()), to.add(last.inner.start));
         (0..last.inner.len()).for_each(
             #[inline(always)]

@@ -12,7 +12,6 @@ use crate::view;
 use rsnn_core::{DType, Result, bail, dispatch, ensure};
 use rsnn_cpu::loops::Walk;
 use rsnn_cpu::pool::SendPtr;
-use rsnn_cpu::simd::vectorize;
 use smallvec::smallvec;
 
 struct Gather {
@@ -169,16 +168,19 @@ fn land<T: Copy + Send + Sync + 'static>(
 ) {
     let (so, step) = still(out.strides(), dim);
     let (i, from, to) = (SendPtr(index.ptr::<i64>()), SendPtr(src.ptr::<T>()), SendPtr(out.ptr::<T>()));
-    in_order(index.shape(), dim, [index.strides(), src.strides(), &so], |at, len, s| {
-        // SAFETY: index and source are walked in their own shape, which fits into `out`; indices were checked.
-        vectorize(
-            #[inline(always)]
-            || unsafe {
+    in_order(
+        index.shape(),
+        dim,
+        [index.strides(), src.strides(), &so],
+        #[inline(always)]
+        |at, len, s| {
+            // SAFETY: index and source are walked in their own shape, which fits into `out`; indices were checked.
+            unsafe {
                 let (i, from, to) = (i.get().offset(at[0]), from.get().offset(at[1]), to.get().offset(at[2]));
                 kernel::land(i, from, to, len, s, step, &join);
-            },
-        );
-    });
+            }
+        },
+    );
 }
 
 impl Scatter {

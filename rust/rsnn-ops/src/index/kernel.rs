@@ -360,18 +360,19 @@ pub fn in_order<const N: usize>(
     f: impl Fn([isize; N], usize, [isize; N]) + Sync,
 ) {
     let numel: usize = shape.iter().product();
+    if numel == 0 {
+        return;
+    }
     let long = |d: &usize| shape[*d] > 1;
-    let Some(last) = (0..shape.len()).rfind(long).filter(|_| numel > 0) else {
-        return (0..numel).for_each(|_| f([0; N], 1, [1; N]));
-    };
-    let wide = |list: &[isize]| (0..=last).filter(long).map(|d| list[d]).collect::<Strides>();
-    let (strides, kept) = (strides.map(wide), (0..=last).filter(long).map(|d| shape[d]).collect::<Dims>());
+    let wide = |list: &[isize]| (0..shape.len()).filter(long).map(|d| list[d]).collect::<Strides>();
+    let (strides, kept) = (strides.map(wide), (0..shape.len()).filter(long).map(|d| shape[d]).collect::<Dims>());
     let strides = std::array::from_fn(|n| &strides[n][..]);
-    let ordered = (0..=dim).filter(long).count().checked_sub(1).filter(|_| long(&dim));
-    let axis = (0..kept.len()).filter(|&d| Some(d) != ordered).max_by_key(|&d| kept[d]);
-    let Some(axis) = axis else { return serial(&kept, [0; N], strides, &f) };
-    // Neighbours stay together: two threads that write to one line of memory wait for each other.
-    let least = if axis + 1 == kept.len() { 16 } else { 1 };
+    let ordered = (0..dim).filter(long).count();
+    let free = (0..kept.len()).filter(|&d| d != ordered || !long(&dim));
+    let Some(axis) = free.max_by_key(|&d| kept[d]) else { return serial(&kept, [0; N], strides, &f) };
+    // Neighbours stay together: short runs cost more than they add, and threads that write to one line of memory wait
+    // for each other.
+    let least = if axis + 1 == kept.len() { 32 } else { 1 };
     let chunks = pool::split(kept[axis], (GRAIN * kept[axis] / numel).max(least));
     pool::for_each_chunk(chunks, |c| {
         let r = pool::range(kept[axis], chunks, c);
@@ -381,31 +382,37 @@ pub fn in_order<const N: usize>(
     });
 }
 
-fn serial<const N: usize>(
+/// Visits `shape` in row-major order on this thread: `f(offsets, length, strides)` for every run along the last dimension.
+pub fn serial<const N: usize>(
     shape: &[usize],
     start: [isize; N],
     strides: [&[isize]; N],
-    f: &(impl Fn([isize; N], usize, [isize; N]) + Sync),
+    f: impl Fn([isize; N], usize, [isize; N]),
 ) {
-    let (mut at, last) = (start, shape.len() - 1);
+    let Some(last) = shape.len().checked_sub(1) else { return f(start, 1, [1; N]) };
+    let (mut index, mut at) = (Dims::from_elem(0, last), start);
+    let index = &mut index[..];
     let steps = std::array::from_fn(|n| strides[n][last]);
-    let rows: usize = shape[..last].iter().product();
     if shape[last] == 0 {
         return;
     }
-    let mut index = Dims::from_elem(0, last);
-    for _ in 0..rows {
-        f(at, shape[last], steps);
-        for d in (0..last).rev() {
-            index[d] += 1;
-            (0..N).for_each(|n| at[n] += strides[n][d]);
-            if index[d] < shape[d] {
-                break;
+    vectorize(
+        #[inline(always)]
+        || {
+            for _ in 0..shape[..last].iter().product() {
+                f(at, shape[last], steps);
+                for d in (0..last).rev() {
+                    index[d] += 1;
+                    (0..N).for_each(|n| at[n] += strides[n][d]);
+                    if index[d] < shape[d] {
+                        break;
+                    }
+                    index[d] = 0;
+                    (0..N).for_each(|n| at[n] -= strides[n][d] * shape[d] as isize);
+                }
             }
-            index[d] = 0;
-            (0..N).for_each(|n| at[n] -= strides[n][d] * shape[d] as isize);
-        }
-    }
+        },
+    );
 }
 
 /// What a scatter does where it lands.

@@ -1,5 +1,6 @@
 //! `as_strided`, its gradient, and the scatter that in-place writes to views turn into.
 use crate::autograd::Ctx;
+use crate::index::kernel::{Accumulate, serial};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply, view};
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Layout, Result, bail, ensure};
@@ -18,25 +19,23 @@ pub struct AsStridedScatter {
 
 /// Adds every element of `src` to its place in `target`, whose elements may coincide.
 pub(super) fn add_overlapping(src: &Tensor, target: &Tensor) -> Result<()> {
-    fn run<T: Copy + std::ops::Add<Output = T>>(src: &Tensor, target: &Tensor) {
+    fn run<T: Accumulate>(src: &Tensor, target: &Tensor) {
         let (from, to) = (src.ptr::<T>(), target.ptr::<T>());
-        let shape = target.shape();
-        let mut index = vec![0usize; shape.len()];
-        for _ in 0..src.numel() {
-            let at = |strides: &[isize]| -> isize { index.iter().zip(strides).map(|(&i, &s)| i as isize * s).sum() };
-            // SAFETY: both layouts lie in their storages.
-            unsafe {
-                let to = to.offset(at(target.strides()));
-                *to = *to + *from.offset(at(src.strides()));
-            }
-            for d in (0..shape.len()).rev() {
-                index[d] += 1;
-                if index[d] < shape[d] {
-                    break;
+        serial(
+            target.shape(),
+            [0, 0],
+            [src.strides(), target.strides()],
+            #[inline(always)]
+            |at, len, s| {
+                for j in 0..len as isize {
+                    // SAFETY: both layouts lie in their storages.
+                    unsafe {
+                        let to = to.offset(at[1] + j * s[1]);
+                        *to = (*to).plus(*from.offset(at[0] + j * s[0]));
+                    }
                 }
-                index[d] = 0;
-            }
-        }
+            },
+        );
     }
     match target.dtype() {
         DType::F32 => run::<f32>(src, target),
