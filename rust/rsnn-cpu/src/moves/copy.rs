@@ -106,6 +106,17 @@ pub unsafe fn copy<T: Copy>(shape: &[usize], from: (*const T, &[isize]), to: (*m
     if shape.contains(&0) {
         return;
     }
+    if shape.len() > MAX_DIMS {
+        // More than a plan holds: the rest once for each step of the first dimension.
+        for i in 0..shape[0] as isize {
+            // SAFETY: part of what the caller gave.
+            unsafe {
+                let (a, b) = (from.0.offset(i * from.1[0]), to.0.offset(i * to.1[0]));
+                copy(&shape[1..], (a, &from.1[1..]), (b, &to.1[1..]));
+            }
+        }
+        return;
+    }
     let mut plan = Plan::new(shape, from.1, to.1);
     let block = plan.take_block();
     let outer: usize = plan.dims[..plan.count].iter().map(|d| d.len).product();

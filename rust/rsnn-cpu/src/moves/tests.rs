@@ -32,7 +32,9 @@ fn check<T: Copy + PartialEq + std::fmt::Debug>(
 
 #[test]
 fn copies_of_every_width_and_order() {
-    let shapes: [(&[usize], &[usize]); 14] = [
+    let many: Vec<usize> = (0..17).rev().collect();
+    let shapes: [(&[usize], &[usize]); 15] = [
+        (&[2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2], &many),
         (&[1], &[0]),
         (&[7, 5], &[1, 0]),
         (&[33, 70], &[1, 0]),
