@@ -1,6 +1,6 @@
 //! gather and the scatters: one index per element along one dimension.
 use super::kernel::{self, Reduce, by_size, check_bounds, in_order, still};
-use super::{ids, scalar_as};
+use super::{add_rows_into, copy_rows_into, ids, scalar_as};
 use crate::autograd::Ctx;
 use crate::copy::{contiguous, copy_into};
 use crate::elementwise::{Binary, div, mul};
@@ -104,7 +104,15 @@ impl Op for Scatter {
     fn cpu(&self, call: &CpuCall) -> Result<()> {
         let (x, index, src, out) = (&call.ins[0], &call.ins[1], &call.ins[2], &call.outs[0]);
         copy_into(x, out)?;
-        check_bounds(contiguous(&distinct(index))?.as_slice(), self.dim, out.shape()[self.dim])?;
+        let listed = contiguous(&distinct(index))?;
+        check_bounds(listed.as_slice(), self.dim, out.shape()[self.dim])?;
+        if self.include_self && self.moves_rows(index, &listed, src, out) {
+            match self.reduce {
+                Reduce::Sum => return add_rows_into(out, self.dim, listed.as_slice(), src, None),
+                Reduce::Assign => return copy_rows_into(out, self.dim, listed.as_slice(), src),
+                _ => {}
+            }
+        }
         if self.reduce == Reduce::Assign {
             by_size!(out.dtype(), T => land::<T>(out, index, src, self.dim, |_, new| new));
             return Ok(());
@@ -184,6 +192,17 @@ fn land<T: Copy + Send + Sync + 'static>(
 }
 
 impl Scatter {
+    /// Whether each index, of which `listed` has one for each row, sends a whole row of `src` to a whole row of `out`.
+    fn moves_rows(&self, index: &Tensor, listed: &Tensor, src: &Tensor, out: &Tensor) -> bool {
+        const SHORT: usize = 16;
+        let (wide, narrow) = (out.shape(), index.shape());
+        [listed.numel(), listed.shape()[self.dim]] == [narrow[self.dim]; 2]
+            && (0..wide.len()).all(|d| d == self.dim || wide[d] == narrow[d])
+            && wide[self.dim + 1..].iter().product::<usize>() >= SHORT
+            && src.is_contiguous()
+            && out.is_contiguous()
+    }
+
     /// How many values went into each element, at least 1.
     fn counts(&self, index: &Tensor, like: &Tensor) -> Result<Tensor> {
         let start = crate::fill::full(like.shape(), f64::from(u8::from(self.include_self)), DType::F32, like.device())?;

@@ -35,6 +35,29 @@ fn gather_reads_and_its_gradient_adds() {
 }
 
 #[test]
+fn an_index_for_whole_rows_does_what_one_for_each_element_does() {
+    let wide = |n: usize, step: f32| f(&(0..n).map(|v| v as f32 * step).collect::<Vec<_>>(), &[n / 20, 20]);
+    let (x, src) = (wide(60, 1.0), wide(80, 0.5));
+    let rows = crate::view::expand(&i(&[2, 0, 2, 2], &[4, 1]), &[4, 20]).unwrap();
+    let each = i(&crate::copy::contiguous(&rows).unwrap().as_slice::<i64>().to_vec(), &[4, 20]);
+    // The last column is left out: no whole rows.
+    let part = crate::view::slice(&rows, 1, 0, 19, 1);
+    let part_each = crate::copy::contiguous(&part).unwrap();
+    // As many indices as rows, but one for each column.
+    let columns = i(&(0..20).map(|v| v % 3).collect::<Vec<_>>(), &[1, 20]);
+    let columns = crate::view::expand(&columns, &[20, 20]).unwrap();
+    let columns_each = crate::copy::contiguous(&columns).unwrap();
+    for (rows, each) in [(&rows, &each), (&part, &part_each), (&columns, &columns_each)] {
+        let (x, src) = if rows.shape()[0] == 20 { (&wide(400, 1.0), &wide(400, 0.5)) } else { (&x, &src) };
+        let same = |a: Result<Tensor>, b: Result<Tensor>| assert_eq!(values(&a.unwrap()), values(&b.unwrap()));
+        same(scatter(x, 0, rows, src), scatter(x, 0, each, src));
+        same(scatter_add(x, 0, rows, src), scatter_add(x, 0, each, src));
+        same(scatter_reduce(x, 0, rows, src, "mean", false), scatter_reduce(x, 0, each, src, "mean", false));
+        same(gather(src, 0, rows), gather(src, 0, each));
+    }
+}
+
+#[test]
 fn scatters_meet_duplicates_in_order() {
     let x = f(&[1., 2., 3.], &[3]);
     let (ids, src) = (i(&[0, 2, 0, 0], &[4]), f(&[5., 6., 7., -8.], &[4]));
