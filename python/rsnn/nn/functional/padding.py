@@ -6,7 +6,6 @@ import operator
 
 from rsnn import _rsnn as _C
 
-
 __all__ = ["pad"]
 
 

@@ -39,7 +39,7 @@ fn an_index_for_whole_rows_does_what_one_for_each_element_does() {
     let wide = |n: usize, step: f32| f(&(0..n).map(|v| v as f32 * step).collect::<Vec<_>>(), &[n / 20, 20]);
     let (x, src) = (wide(60, 1.0), wide(80, 0.5));
     let rows = crate::view::expand(&i(&[2, 0, 2, 2], &[4, 1]), &[4, 20]).unwrap();
-    let each = i(&crate::copy::contiguous(&rows).unwrap().as_slice::<i64>().to_vec(), &[4, 20]);
+    let each = i(crate::copy::contiguous(&rows).unwrap().as_slice::<i64>(), &[4, 20]);
     // The last column is left out: no whole rows.
     let part = crate::view::slice(&rows, 1, 0, 19, 1);
     let part_each = crate::copy::contiguous(&part).unwrap();
