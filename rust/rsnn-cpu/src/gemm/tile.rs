@@ -294,14 +294,32 @@ unsafe fn store_full<S: Simd, const R: usize, const V: usize>(out: &Out<S::T>, a
     // SAFETY: the whole tile lies inside C, and the bias has a value per column.
     unsafe {
         let alpha = S::splat(out.alpha);
+        // The usual cases in loops small enough to unroll: the sums then stay in registers.
+        if out.bias.is_null() && out.add {
+            for i in 0..R {
+                for j in 0..V {
+                    let p = out.c.offset(i as isize * out.c_rs).add(j * S::LANES);
+                    S::store(p, S::add(S::mul(acc[i][j], alpha), S::load(p)));
+                }
+            }
+            return;
+        }
+        if out.bias.is_null() {
+            for i in 0..R {
+                for j in 0..V {
+                    S::store(out.c.offset(i as isize * out.c_rs).add(j * S::LANES), S::mul(acc[i][j], alpha));
+                }
+            }
+            return;
+        }
         let mut bias = [S::splat(S::T::ZERO); V];
-        if !out.bias.is_null() && out.bias_rs == 0 {
+        if out.bias_rs == 0 {
             for j in 0..V {
                 bias[j] = S::load(out.bias.add(j * S::LANES));
             }
         }
         for i in 0..R {
-            if out.bias_rs != 0 && !out.bias.is_null() {
+            if out.bias_rs != 0 {
                 bias = [S::splat(*out.bias.add(i * out.bias_rs)); V];
             }
             for j in 0..V {
@@ -310,10 +328,7 @@ unsafe fn store_full<S: Simd, const R: usize, const V: usize>(out: &Out<S::T>, a
                 if out.add {
                     v = S::add(v, S::load(p));
                 }
-                if !out.bias.is_null() {
-                    v = S::add(v, bias[j]);
-                }
-                S::store(p, v);
+                S::store(p, S::add(v, bias[j]));
             }
         }
     }
