@@ -57,18 +57,6 @@ impl DType {
     }
 
     /// The name that torch's error messages use (`Float`, `Long`, ...).
-    /// The name of the number's type in C++, which some of torch's texts use.
-    pub fn c_name(self) -> &'static str {
-        match self {
-            DType::F32 => "float",
-            DType::F64 => "double",
-            DType::I64 => "long",
-            DType::I32 => "int",
-            DType::U8 => "unsigned char",
-            other => other.name(),
-        }
-    }
-
     pub fn scalar_name(self) -> &'static str {
         match self {
             DType::Bool => "Bool",

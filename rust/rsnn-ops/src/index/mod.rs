@@ -72,7 +72,7 @@ pub(crate) fn cpp_name(dtype: DType) -> &'static str {
 }
 
 /// The C++ type that torch's conversion errors name.
-pub(crate) fn c_name(dtype: DType) -> &'static str {
+pub fn c_name(dtype: DType) -> &'static str {
     match dtype {
         DType::Bool => "bool",
         DType::U8 => "uint8_t",

@@ -97,7 +97,7 @@ pub fn set_grad(x: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
     } else if g.dtype() != x.dtype() {
         format!(
             "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the tensor's dtype.",
-            g.dtype().c_name(),
+            rsnn_ops::index::c_name(g.dtype()),
             x.dtype().scalar_name()
         )
     } else if g.device() != x.device() {
