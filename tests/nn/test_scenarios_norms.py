@@ -39,6 +39,20 @@ def test_channels_last(same, n, layout):
     same(scenario)
 
 
+@pytest.mark.parametrize("n,layout", [(2, "channels_last"), (3, "channels_last_3d")])
+def test_results_lie_as_the_input_does(same, n, layout):
+    def scenario(lib, record):
+        for make in (lambda: getattr(lib.nn, f"BatchNorm{n}d")(4), lambda: lib.nn.GroupNorm(2, 4)):
+            for dtype in (lib.float32, lib.bfloat16):
+                m = make()
+                x = tensor(lib, *shape(n)).to(dtype).contiguous(memory_format=getattr(lib, layout)).requires_grad_()
+                y = m(x)
+                (g,) = lib.autograd.grad(y, x, y.detach())
+                record([list(y.stride()), list(g.stride()), list(m.eval()(x).stride())])
+
+    same(scenario)
+
+
 def test_inputs_that_are_not_contiguous(same):
     def scenario(lib, record):
         for make in (

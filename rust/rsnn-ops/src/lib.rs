@@ -32,6 +32,7 @@ pub mod profile;
 pub mod random;
 pub mod reduce;
 pub mod release;
+pub mod response_norm;
 pub mod rnn;
 pub mod scan;
 pub mod sdpa;

@@ -42,7 +42,13 @@ pub trait Op: Send + Sync + 'static {
     /// Every check that a user can trip; shapes, dtypes and devices of the outputs.
     fn infer(&self, ins: &[Tensor]) -> Result<Metas>;
 
-    /// The CPU kernel. Inputs are contiguous unless `strided` says otherwise; outputs always are.
+    /// Output `i` before the kernel runs: contiguous, unless the op keeps the layout of an input.
+    fn empty(&self, i: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
+        let _ = (i, ins);
+        Tensor::empty_meta(meta)
+    }
+
+    /// The CPU kernel. Inputs are contiguous unless `strided` says otherwise; outputs are what `empty` gave, or contiguous.
     fn cpu(&self, call: &CpuCall) -> Result<()>;
 
     /// The GPU kernel; without one the op refuses and names itself, never a silent copy to the CPU.
@@ -196,7 +202,7 @@ fn defined(op: &dyn Op, ins: &[Tensor]) -> Option<Result<Tensors>> {
 /// Checks and runs `op`; records nothing.
 fn launch(op: &dyn Op, ins: &[Tensor]) -> Result<Tensors> {
     let metas = op.infer(ins)?;
-    let outs: Tensors = metas.iter().map(Tensor::empty_meta).collect::<Result<_>>()?;
+    let outs: Tensors = metas.iter().enumerate().map(|(i, m)| op.empty(i, m, ins)).collect::<Result<_>>()?;
     run(op, ins, &outs)?;
     Ok(outs)
 }

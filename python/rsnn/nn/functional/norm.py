@@ -121,11 +121,7 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)")
     if input.numel() == 0:
         return input
-    squares = rsnn.nn.functional.pad(
-        input.square().transpose(1, -1), (size // 2, (size - 1) // 2)
-    )  # channels last while summing
-    mean = squares.unfold(-1, size, 1).mean(-1).transpose(1, -1)
-    return input / (mean * alpha + k).pow(beta)
+    return _C.local_response_norm(input, size, alpha, beta, k)
 
 
 def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):

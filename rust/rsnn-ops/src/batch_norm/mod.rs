@@ -28,6 +28,12 @@ fn sizes(x: &Tensor) -> ChannelShape {
     ChannelShape { outer: s[0], channels: s[1], inner: s[2..].iter().product() }
 }
 
+/// How a kernel sees `x`; channels last is a matrix of channels.
+fn seen(x: &Tensor, last: bool) -> ChannelShape {
+    let s = sizes(x);
+    if last { ChannelShape { outer: s.outer * s.inner, inner: 1, ..s } } else { s }
+}
+
 impl BatchNorm {
     fn weight_at(&self) -> usize {
         if self.train { 1 } else { 3 }
@@ -92,7 +98,8 @@ impl Op for BatchNorm {
         Ok(std::iter::once(x.meta()).chain((0..stats).map(|_| stat.clone())).collect())
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
-        let s = sizes(&call.ins[0]);
+        let (last, ins, outs) = view::arranged(call, 0)?;
+        let (s, call) = (seen(&call.ins[0], last), CpuCall { ins: &ins, outs: &outs });
         dispatch!(float, call.ins[0].dtype(), self.name(), T => {
             let weight = self.weight.then(|| call.input::<T>(self.weight_at()));
             let bias = self.bias.then(|| call.input::<T>(self.bias_at()));
@@ -135,6 +142,12 @@ impl Op for BatchNorm {
     fn hidden(&self) -> usize {
         1
     }
+    fn strided(&self) -> bool {
+        true
+    }
+    fn empty(&self, i: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
+        if i == 0 { view::empty_like(meta, &ins[0]) } else { Tensor::empty_meta(meta) }
+    }
 }
 
 /// `(dy, x, mean, rstd, [weight]) -> (dx, [dweight], [dbias])`
@@ -159,6 +172,8 @@ impl Op for Backward {
         if call.ins[1].numel() == 0 {
             return call.outs[1..].iter().try_for_each(|o| crate::fill::fill_raw(o, 0.0));
         }
+        let (last, ins, outs) = view::arranged(call, 1)?;
+        let (shape, call) = (seen(&call.ins[1], last), CpuCall { ins: &ins, outs: &outs });
         dispatch!(float, call.ins[1].dtype(), self.name(), T => {
             let args = BatchNormBackwardArgs {
                 dy: call.input::<T>(0),
@@ -166,7 +181,7 @@ impl Op for Backward {
                 mean: call.input(2),
                 rstd: call.input(3),
                 weight: self.weight.then(|| call.input(4)),
-                shape: sizes(&call.ins[1]),
+                shape,
                 train: self.train,
             };
             let dweight = self.weight.then(|| call.output(1));
@@ -177,6 +192,12 @@ impl Op for Backward {
     }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.name())
+    }
+    fn strided(&self) -> bool {
+        true
+    }
+    fn empty(&self, i: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
+        if i == 0 { view::empty_like(meta, &ins[1]) } else { Tensor::empty_meta(meta) }
     }
 }
 

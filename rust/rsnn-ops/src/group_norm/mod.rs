@@ -80,10 +80,13 @@ impl Op for GroupNorm {
             return Ok(());
         }
         let s = self.sizes(&call.ins[0]);
+        let (last, ins, outs) = view::arranged(call, 0)?;
+        let call = CpuCall { ins: &ins, outs: &outs };
         dispatch!(float, call.ins[0].dtype(), self.name(), T => {
             let weight = self.weight.then(|| call.input::<T>(1));
             let bias = self.bias.then(|| call.input(self.bias_at()));
-            rows::group_norm(call.input(0), weight, bias, s, self.eps, call.output(0), call.output(1), call.output(2));
+            let run = if last { rows::group_norm_last } else { rows::group_norm };
+            run(call.input(0), weight, bias, s, self.eps, call.output(0), call.output(1), call.output(2));
         });
         Ok(())
     }
@@ -104,6 +107,12 @@ impl Op for GroupNorm {
     }
     fn hidden(&self) -> usize {
         2
+    }
+    fn strided(&self) -> bool {
+        true
+    }
+    fn empty(&self, i: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
+        if i == 0 { view::empty_like(meta, &ins[0]) } else { Tensor::empty_meta(meta) }
     }
 }
 
@@ -129,17 +138,26 @@ impl Op for Backward {
             return call.outs[1..].iter().try_for_each(|o| crate::fill::fill_raw(o, 0.0));
         }
         let s = self.norm.sizes(&call.ins[1]);
+        let (last, ins, outs) = view::arranged(call, 1)?;
+        let call = CpuCall { ins: &ins, outs: &outs };
         dispatch!(float, call.ins[1].dtype(), self.name(), T => {
             let (dy, x, mean, rstd) = (call.input::<T>(0), call.input(1), call.input(2), call.input(3));
             let weight = self.norm.weight.then(|| call.input(4));
             let dweight = self.norm.weight.then(|| call.output(1));
             let dbias = self.bias.map(|_| call.output(1 + usize::from(self.norm.weight)));
-            rows::group_norm_backward(dy, x, mean, rstd, weight, s, call.output(0), dweight, dbias);
+            let run = if last { rows::group_norm_last_backward } else { rows::group_norm_backward };
+            run(dy, x, mean, rstd, weight, s, call.output(0), dweight, dbias);
         });
         Ok(())
     }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.name())
+    }
+    fn strided(&self) -> bool {
+        true
+    }
+    fn empty(&self, i: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
+        if i == 0 { view::empty_like(meta, &ins[1]) } else { Tensor::empty_meta(meta) }
     }
 }
 

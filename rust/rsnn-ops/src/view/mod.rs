@@ -1,6 +1,8 @@
 //! Views: new layouts over the same storage. Each kind knows its layout and its gradient.
+mod last;
 mod strided;
 
+pub(crate) use last::{arranged, empty_like};
 pub use strided::{AsStrided, AsStridedScatter, as_strided};
 
 use crate::autograd::Ctx;

@@ -1,4 +1,4 @@
-//! batch_norm and group_norm.
+//! batch_norm, group_norm and local_response_norm.
 use crate::prelude::*;
 
 #[pyfunction]
@@ -25,7 +25,12 @@ pub fn group_norm(x: In, num_groups: usize, weight: Option<In>, bias: Option<In>
     run(|| rsnn_ops::group_norm::group_norm(&x, num_groups, opt(&weight), opt(&bias), eps))
 }
 
+#[pyfunction]
+pub fn local_response_norm(x: In, size: i64, alpha: f64, beta: f64, k: f64) -> Out {
+    run(|| rsnn_ops::response_norm::local_response_norm(&x, size, alpha, beta, k))
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    functions!(m, batch_norm, group_norm);
+    functions!(m, batch_norm, group_norm, local_response_norm);
     Ok(())
 }
