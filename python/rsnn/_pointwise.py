@@ -256,7 +256,7 @@ def round(input, *, decimals=0, out=None):
     """Round half to even, to a number of decimals."""
     if decimals and not input.is_floating_point():
         raise NotImplementedError(f"\"round_cpu\" not implemented for '{scalar_name(input.dtype)}'")
-    y = _C.unary("round", input, decimals)
+    y = _C.unary("round_decimals", input, decimals) if decimals else _C.unary("round", input)
     return y if out is None else into(y, out, exact=True)
 
 

@@ -15,12 +15,56 @@ fn chunks<T: Copy + Sync, U: Copy + Send>(x: &[T], out: &mut [U], f: impl Fn(&[T
     });
 }
 
+/// Eight numbers per instruction where the machine has F16C.
+#[cfg(target_arch = "x86_64")]
+mod f16c {
+    use half::f16;
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx,f16c")]
+    pub fn narrow(x: &[f32], out: &mut [f16]) {
+        let ((xs, x), (outs, out)) = (x.as_chunks::<8>(), out.as_chunks_mut::<8>());
+        for (x, out) in xs.iter().zip(outs) {
+            // SAFETY: both arrays have eight numbers.
+            unsafe {
+                let half = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(x.as_ptr()));
+                _mm_storeu_si128(out.as_mut_ptr().cast(), half);
+            }
+        }
+        x.iter().zip(out).for_each(|(x, out)| *out = f16::from_f32(*x));
+    }
+
+    #[target_feature(enable = "avx,f16c")]
+    pub fn widen(x: &[f16], out: &mut [f32]) {
+        let ((xs, x), (outs, out)) = (x.as_chunks::<8>(), out.as_chunks_mut::<8>());
+        for (x, out) in xs.iter().zip(outs) {
+            // SAFETY: both arrays have eight numbers.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast()))) };
+        }
+        x.iter().zip(out).for_each(|(x, out)| *out = x.to_f32());
+    }
+}
+
 pub fn f32_to_f16(x: &[f32], out: &mut [f16]) {
-    chunks(x, out, |x, out| out.convert_from_f32_slice(x));
+    chunks(x, out, |x, out| {
+        #[cfg(target_arch = "x86_64")]
+        if simd::level() >= simd::Level::Avx2 {
+            // SAFETY: the level includes F16C.
+            return unsafe { f16c::narrow(x, out) };
+        }
+        out.convert_from_f32_slice(x);
+    });
 }
 
 pub fn f16_to_f32(x: &[f16], out: &mut [f32]) {
-    chunks(x, out, |x, out| x.convert_to_f32_slice(out));
+    chunks(x, out, |x, out| {
+        #[cfg(target_arch = "x86_64")]
+        if simd::level() >= simd::Level::Avx2 {
+            // SAFETY: the level includes F16C.
+            return unsafe { f16c::widen(x, out) };
+        }
+        x.convert_to_f32_slice(out);
+    });
 }
 
 /// To the nearest, halves to the even one; NaN keeps its upper bits and stays NaN.
@@ -55,10 +99,13 @@ pub fn f32_to_i64(x: &[f32], out: &mut [i64]) {
             #[inline(always)]
             || {
                 for (x, out) in x.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
-                    let most = x.iter().fold(true, |small, x| small & (x.abs() < 2_147_483_648.0));
-                    for (x, out) in x.iter().zip(out) {
-                        // SAFETY: finite and within the range of i32.
-                        *out = if most { i64::from(unsafe { x.to_int_unchecked::<i32>() }) } else { *x as i64 };
+                    if x.iter().fold(true, |small, x| small & (x.abs() < 2_147_483_648.0)) {
+                        for (x, out) in x.iter().zip(out) {
+                            // SAFETY: finite and within the range of i32.
+                            *out = i64::from(unsafe { x.to_int_unchecked::<i32>() });
+                        }
+                    } else {
+                        x.iter().zip(out).for_each(|(x, out)| *out = *x as i64);
                     }
                 }
             },
@@ -71,7 +118,19 @@ mod tests {
     use super::*;
 
     fn values() -> Vec<f32> {
-        let mut x = vec![0.0, -0.0, 1.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::MAX, 1e-45, 65520.0, -6e-8];
+        let mut x = vec![
+            0.0,
+            -0.0,
+            1.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            -f32::NAN,
+            f32::MAX,
+            1e-45,
+            65520.0,
+            -6e-8,
+        ];
         x.push(f32::from_bits(0x7f80_0001)); // NaN in the lower bits only
         x.extend((0..70_000u32).map(|i| f32::from_bits(i.wrapping_mul(61_357))));
         x

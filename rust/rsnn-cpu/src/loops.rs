@@ -294,6 +294,19 @@ mod tests {
     }
 
     #[test]
+    fn lanes_take_any_strides_and_write_into_an_operand() {
+        use crate::vmath::Remainder;
+        let n = 1500; // more than one block
+        let mut a: Vec<f32> = (0..2 * n).map(|i| i as f32).collect();
+        let p = a.as_mut_ptr();
+        // SAFETY: every second number, the divisor broadcast; the result replaces the dividend.
+        unsafe { lanes(&[n], (p.cast_const(), &[2]), ([7.0f32].as_ptr(), &[0]), (p, &[2]), Remainder) };
+        for (i, v) in a.iter().enumerate() {
+            assert_eq!(*v, if i % 2 == 0 { (i % 7) as f32 } else { i as f32 });
+        }
+    }
+
+    #[test]
     fn empty_and_scalar_shapes() {
         let mut out = [7.0];
         // SAFETY: no element, then one element.

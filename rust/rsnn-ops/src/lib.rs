@@ -12,6 +12,7 @@ pub mod elementwise;
 pub mod embedding;
 pub mod fill;
 pub mod flip;
+pub mod glu;
 pub mod gpu;
 pub mod grid_sample;
 pub mod group_norm;

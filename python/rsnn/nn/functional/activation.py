@@ -243,8 +243,7 @@ def glu(input, dim=-1):
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {dim % input.dim()} is size {size}")
-    half = size // 2
-    return input.narrow(dim, 0, half) * _C.sigmoid(input.narrow(dim, half, half))
+    return _C.glu(input, dim)
 
 
 def _implicit_dim(name, ndim):

@@ -5,6 +5,7 @@ mod channels_last;
 mod columns;
 pub mod cross_entropy;
 pub mod ctc;
+pub mod gate;
 pub mod group_norm;
 mod lanes;
 pub mod norm;

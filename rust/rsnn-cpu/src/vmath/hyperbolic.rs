@@ -1,7 +1,9 @@
 //! f32 hyperbolic functions and their inverses, the error function's complement and its inverse, for one number or a vector.
 //! Coefficients are minimax fits of our own.
 use super::lanes::Bits;
-use super::single::{exp_less_one, exp_of, exp_reduced, exp_reduced_by, horner, log, log_split, log_sum, root_of, scaled};
+use super::single::{
+    exp_less_one, exp_of, exp_reduced, exp_reduced_by, horner, log, log_split, log_sum, root_of, scaled,
+};
 
 /// `exp(a) / 2` for `a >= 0`, which overflows only where it must.
 #[inline(always)]

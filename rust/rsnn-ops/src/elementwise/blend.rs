@@ -39,17 +39,29 @@ impl Blend {
         let (at, to) = (call.ins.iter().map(from).collect::<Vec<_>>(), (out.ptr::<T>(), out.strides()));
         match (self, &at[..]) {
             (Lerp(w), [(a, sa), (b, sb)]) => {
-                let (near, w, rest) = (w.abs() < 0.5, <T as Real>::from_f64(w), <T as Real>::from_f64(1.0 - w));
+                let from = ((*a, &sa[..]), (*b, &sb[..]));
+                let (near, rest) = (<T as Real>::from_f64(w), <T as Real>::from_f64(1.0 - w));
                 // SAFETY: broadcast strides stay within each layout; `out` is fresh.
                 unsafe {
-                    loops::binary(
-                        out.shape(),
-                        (*a, sa),
-                        (*b, sb),
-                        to,
-                        #[inline(always)]
-                        move |a: T, b: T| if near { a + w * (b - a) } else { b - (b - a) * rest },
-                    );
+                    if w.abs() < 0.5 {
+                        loops::binary(
+                            out.shape(),
+                            from.0,
+                            from.1,
+                            to,
+                            #[inline(always)]
+                            move |a: T, b: T| a + near * (b - a),
+                        );
+                    } else {
+                        loops::binary(
+                            out.shape(),
+                            from.0,
+                            from.1,
+                            to,
+                            #[inline(always)]
+                            move |a: T, b: T| b - (b - a) * rest,
+                        );
+                    }
                 }
             }
             (Addcmul(v), [(x, sx), (a, sa), (b, sb)]) => {

@@ -47,20 +47,26 @@ pub fn arange(start: f64, end: f64, step: f64, dtype: DType) -> Result<Tensor> {
     let n = ((end - start) / step).ceil().max(0.0) as usize;
     let t = Tensor::empty(&[n], dtype, Device::Cpu)?;
     if dtype.is_float() || start.fract() != 0.0 || step.fract() != 0.0 {
-        dispatch!(all, dtype, T => each(t.as_mut_slice::<T>(), #[inline(always)] |base, i| {
-            T::from_f64(start + (base as f64 + f64::from(i)) * step)
+        dispatch!(all, dtype, T => each(t.as_mut_slice::<T>(), #[inline(always)] |base, part: &mut [T]| {
+            for (i, v) in (0i32..).zip(part) {
+                *v = T::from_f64(start + (base as f64 + f64::from(i)) * step);
+            }
         }));
     } else {
         let (start, step) = (start as i64, step as i64);
-        dispatch!(all, dtype, T => each(t.as_mut_slice::<T>(), #[inline(always)] |base, i| {
-            T::from_i64(start.wrapping_add((base as i64 + i64::from(i)).wrapping_mul(step)))
+        dispatch!(all, dtype, T => each(t.as_mut_slice::<T>(), #[inline(always)] |base, part: &mut [T]| {
+            let mut value = start.wrapping_add((base as i64).wrapping_mul(step));
+            for v in part {
+                *v = T::from_i64(value);
+                value = value.wrapping_add(step);
+            }
         }));
     }
     Ok(t)
 }
 
-/// `out[base + i] = f(base, i)`, where `i` has few enough bits for vectors.
-fn each<T: Element>(out: &mut [T], f: impl Fn(usize, i32) -> T + Sync) {
+/// `f(base, out[base..])` for parts that have few enough elements for 32-bit counters.
+fn each<T: Element>(out: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
     const GRAIN: usize = 1 << 14;
     let (n, chunks) = (out.len(), out.len().div_ceil(GRAIN));
     let to = pool::SendPtr(out.as_mut_ptr());
@@ -70,11 +76,7 @@ fn each<T: Element>(out: &mut [T], f: impl Fn(usize, i32) -> T + Sync) {
         let part = unsafe { std::slice::from_raw_parts_mut(to.get().add(base), GRAIN.min(n - base)) };
         simd::vectorize(
             #[inline(always)]
-            || {
-                for (i, v) in (0..).zip(part) {
-                    *v = f(base, i);
-                }
-            },
+            || f(base, part),
         );
     });
 }

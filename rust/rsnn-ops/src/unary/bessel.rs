@@ -73,7 +73,8 @@ fn ndtri(p: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) {
         return f64::NAN;
     }
-    std::f64::consts::SQRT_2 * rsnn_cpu::vmath::erfinv_of(2.0 * p - 1.0, if p < 0.5 { 2.0 * p } else { 2.0 * (1.0 - p) })
+    std::f64::consts::SQRT_2
+        * rsnn_cpu::vmath::erfinv_of(2.0 * p - 1.0, if p < 0.5 { 2.0 * p } else { 2.0 * (1.0 - p) })
 }
 
 /// `x` where it is not zero, one elsewhere; and where it is zero.

@@ -94,9 +94,7 @@ pub(super) fn has_slope(name: &str) -> bool {
 /// `x -> y`.
 pub(super) fn forward(name: &str, params: Params, call: &GpuCall) -> Result<()> {
     let out = &call.outs[0];
-    // Rounding to decimals has no kernel.
-    let whole = name != "round" || params[0] == 0.0;
-    match find(name).filter(|_| out.dtype() == DType::F32 && whole) {
+    match find(name).filter(|_| out.dtype() == DType::F32) {
         Some(row) => {
             let x = operand(&call.ins[0], DType::F32, call)?;
             launch(row.0, row.1, params, &x, None, out)

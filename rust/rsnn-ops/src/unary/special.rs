@@ -41,16 +41,14 @@ pub(super) fn digamma(x: f64) -> f64 {
         // Only the fraction enters tan, so that large arguments keep their digits.
         return digamma(1.0 - x) - PI / (PI * x.fract()).tan();
     }
-    // The recurrence's sum of reciprocals as one fraction.
-    let (mut x, mut above, mut below) = (x, 0.0, 1.0);
+    let (mut x, mut sum) = (x, 0.0);
     while x < 10.0 {
-        above = above * x + below;
-        below *= x;
+        sum -= 1.0 / x;
         x += 1.0;
     }
     let y = 1.0 / (x * x);
     let series = [1.0 / 12.0, -691.0 / 32760.0, 1.0 / 132.0, -1.0 / 240.0, 1.0 / 252.0, -1.0 / 120.0, 1.0 / 12.0];
-    x.ln() - above / below - 0.5 / x - series.iter().fold(0.0, |p, c| (p + c) * y)
+    sum + x.ln() - 0.5 / x - series.iter().fold(0.0, |p, c| (p + c) * y)
 }
 
 /// Derivative of order `n` of digamma: `(-1)^(n+1) n! zeta(n + 1, x)`.

@@ -307,15 +307,9 @@ pub(super) static MATH: &[Row] = &[
     ),
     row!("floor", |x, p| via(x, f64::floor), Nothing, |s, g, p| g, None, Ints::Keep("floor_vml_cpu", KEEP)),
     row!("ceil", |x, p| via(x, f64::ceil), Nothing, |s, g, p| g, None, Ints::Keep("ceil_vml_cpu", KEEP)),
+    row!(lanes "round", |x, p| x.round(), Nothing, |s, g, p| g, None, Ints::Keep("round_vml_cpu", KEEP)),
     // p[0]: decimals.
-    row!(
-        "round",
-        |x, p| if p[0] == T::ZERO { x.round() } else { decimals(x, p) },
-        Nothing,
-        |s, g, p| g,
-        None,
-        Ints::Keep("round_vml_cpu", KEEP)
-    ),
+    row!("round_decimals", |x, p| decimals(x, p), Nothing, |s, g, p| g, None, Ints::Keep("round_vml_cpu", KEEP)),
     row!("trunc", |x, p| via(x, f64::trunc), Nothing, |s, g, p| g, None, Ints::Keep("trunc_vml_cpu", KEEP)),
     row!(
         "frac",

@@ -13,6 +13,10 @@ pub fn log_softmax(x: In, dim: i64, dtype: Option<crate::dtype::PyDType>) -> Out
     run(|| rsnn_ops::softmax::log_softmax(&x, dim, dtype.map(|d| d.0)))
 }
 #[pyfunction]
+pub fn glu(x: In, dim: i64) -> Out {
+    run(|| rsnn_ops::glu::glu(&x, dim))
+}
+#[pyfunction]
 #[pyo3(signature = (x, normalized_shape, weight=None, bias=None, eps=1e-5))]
 pub fn layer_norm(x: In, normalized_shape: Vec<usize>, weight: Option<In>, bias: Option<In>, eps: f64) -> Out {
     run(|| rsnn_ops::layer_norm::layer_norm(&x, &normalized_shape, opt(&weight), opt(&bias), eps))
@@ -48,6 +52,6 @@ pub fn scaled_dot_product_attention(
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    functions!(m, softmax, log_softmax, layer_norm, rms_norm, linear, cross_entropy, scaled_dot_product_attention,);
+    functions!(m, softmax, log_softmax, glu, layer_norm, rms_norm, linear, cross_entropy, scaled_dot_product_attention,);
     Ok(())
 }
