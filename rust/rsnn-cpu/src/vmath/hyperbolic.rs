@@ -4,6 +4,7 @@ use super::lanes::Bits;
 use super::single::{
     exp_less_one, exp_of, exp_reduced, exp_reduced_by, horner, log, log_split, log_sum, root_of, scaled,
 };
+use std::f64::consts::FRAC_2_SQRT_PI;
 
 /// `exp(a) / 2` for `a >= 0`, which overflows only where it must.
 #[inline(always)]
@@ -95,7 +96,7 @@ pub fn erfc<V: Bits>(x: V) -> V {
     let rest = ((-y).fma(d, p) + (p_rest - y * d_rest)) * inverse;
     let y = scaled(y + q.fma(y, q.fma(rest, rest)), n);
     let y = V::select(x.lt(V::c(0.0)), two - y, y);
-    let near = (-x).fma(horner(x * x, [1.128_379_17e-1, -3.761_263_89e-1, 1.128_379_167]), one);
+    let near = (-x).fma(horner(x * x, [1.128_379_17e-1, -3.761_263_89e-1, FRAC_2_SQRT_PI]), one);
     V::select(a.lt(V::c(0.125)), near, y)
 }
 
