@@ -1,6 +1,7 @@
 //! Products of images with sliding windows: output, gradient of the input, gradient of the weight. Windows are packed straight
 //! from the image; no column matrix is built. The order of every sum follows from the shape only.
 mod depthwise;
+mod few;
 mod geometry;
 mod product;
 mod region;
@@ -83,7 +84,13 @@ pub fn input_gradient<T: GemmScalar>(g: &Geometry, images: usize, y: &[T], w: &[
 unsafe fn run<T: GemmScalar>(job: Job<T>, depthwise: bool) {
     let job = Job { window: job.window.flat(job.x.space()), ..job };
     // SAFETY: the caller's contract.
-    unsafe { if depthwise { depthwise::run(&job) } else { product::run(&job) } }
+    unsafe {
+        match depthwise {
+            true => depthwise::run(&job),
+            false if few::fits(&job) => few::run(&job),
+            false => product::run(&job),
+        }
+    }
 }
 
 /// Gradient of the weight: the sum over images and positions of `y x^T`.

@@ -46,7 +46,7 @@ pub(super) struct Job<'a, T> {
 unsafe impl<T> Sync for Job<'_, T> {}
 
 /// Elements of an image region that leave room for weights in L2.
-const REGION: usize = 96 << 10;
+pub(super) const REGION: usize = 96 << 10;
 /// Rows of weights whose K block takes a part of L2.
 const ROWS: usize = 144;
 
@@ -112,6 +112,14 @@ impl<T> Target<T> {
     pub fn place(&self, patch: &Patch, channel: usize) -> *mut T {
         let at = patch.lo[0] * self.image + channel * self.channel;
         self.ptr.wrapping_add((0..3).fold(at, |at, a| at + patch.lo[a + 1] * self.strides[a]))
+    }
+    /// First elements of the patch's rows in the first channel, for windows that fill the tensor.
+    pub fn rows(&self, patch: &Patch) -> impl Iterator<Item = usize> {
+        let (lo, [images, deep, high, _]) = (patch.lo, patch.len);
+        let (image, [sd, sh, sw]) = (self.image, self.strides);
+        let start = lo[0] * image + lo[1] * sd + lo[2] * sh + lo[3] * sw;
+        (0..images)
+            .flat_map(move |n| (0..deep).flat_map(move |d| (0..high).map(move |h| start + n * image + d * sd + h * sh)))
     }
 }
 

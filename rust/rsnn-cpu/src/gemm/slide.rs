@@ -65,6 +65,121 @@ unsafe fn sums<S: Simd, const N: usize>(x: &Slide<S::T>, i: usize) -> usize {
     N
 }
 
+/// Rows of weights over the same vectors: row `r` of vector `i` goes to `out[r pitch + to[i]]`.
+pub struct Rows<'a, T> {
+    pub base: *const T,
+    pub at: &'a [isize],
+    pub to: &'a [usize],
+    pub products: &'a [isize],
+    /// `[strip][product][row]` for the strips of `strip(rows, i)`.
+    pub weights: *const T,
+    /// One for each row, or nothing.
+    pub bias: &'a [T],
+    pub rows: usize,
+    pub out: *mut T,
+    pub pitch: usize,
+}
+
+/// Most rows that are summed together.
+const STRIP: usize = 6;
+
+/// The `i`-th of the nearly equal strips of `rows` rows.
+pub fn strip(rows: usize, i: usize) -> Option<std::ops::Range<usize>> {
+    let strips = rows.div_ceil(STRIP);
+    (i < strips).then(|| rows * i / strips..rows * (i + 1) / strips)
+}
+
+/// # Safety
+/// As for `slide`; `to` has a place for each vector.
+#[inline(always)]
+pub unsafe fn slide_rows<S: Simd>(x: &Rows<S::T>) {
+    // Vectors of a group: as many accumulators as there are registers for.
+    let n = match x.rows {
+        1 => 8,
+        2 => 6,
+        3 => 3,
+        _ => 2,
+    };
+    let all = x.at.len();
+    let n = if all < n { 1 } else { n };
+    for i in (0..all).step_by(n) {
+        // The last group may overlap the one before.
+        let i = i.min(all - n);
+        let mut s = 0;
+        while let Some(rows) = strip(x.rows, s) {
+            // SAFETY: the caller's contract: vectors i.. i + n exist.
+            unsafe {
+                match (rows.len(), n) {
+                    (1, 8) => row_sums::<S, 1, 8>(x, i, rows.start),
+                    (2, 6) => row_sums::<S, 2, 6>(x, i, rows.start),
+                    (3, 3) => row_sums::<S, 3, 3>(x, i, rows.start),
+                    (3, 2) => row_sums::<S, 3, 2>(x, i, rows.start),
+                    (4, 2) => row_sums::<S, 4, 2>(x, i, rows.start),
+                    (5, 2) => row_sums::<S, 5, 2>(x, i, rows.start),
+                    (6, 2) => row_sums::<S, 6, 2>(x, i, rows.start),
+                    _ => {
+                        for row in rows.clone() {
+                            (i..i + n).for_each(|i| row_sum::<S>(x, i, &rows, row));
+                        }
+                    }
+                }
+            }
+            s += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn row_sums<S: Simd, const R: usize, const N: usize>(x: &Rows<S::T>, i: usize, row: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut acc = [[S::splat(S::T::default()); N]; R];
+        if !x.bias.is_empty() {
+            for r in 0..R {
+                acc[r] = [S::splat(x.bias[row + r]); N];
+            }
+        }
+        let mut from = [x.base; N];
+        for v in 0..N {
+            from[v] = x.base.offset(*x.at.get_unchecked(i + v));
+        }
+        let mut weights = x.weights.add(row * x.products.len());
+        for &offset in x.products {
+            let mut image = [S::splat(S::T::default()); N];
+            for v in 0..N {
+                image[v] = S::load(from[v].offset(offset));
+            }
+            for r in 0..R {
+                let w = S::splat(*weights.add(r));
+                for v in 0..N {
+                    acc[r][v] = S::fma(w, image[v], acc[r][v]);
+                }
+            }
+            weights = weights.add(R);
+        }
+        for r in 0..R {
+            for v in 0..N {
+                S::store(x.out.add((row + r) * x.pitch + *x.to.get_unchecked(i + v)), acc[r][v]);
+            }
+        }
+    }
+}
+
+/// One row of a strip for one vector, where there are fewer vectors than a group has.
+#[inline(always)]
+unsafe fn row_sum<S: Simd>(x: &Rows<S::T>, i: usize, strip: &std::ops::Range<usize>, row: usize) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut acc = S::splat(x.bias.get(row).copied().unwrap_or_default());
+        let from = x.base.offset(x.at[i]);
+        let weights = x.weights.add(strip.start * x.products.len() + row - strip.start);
+        for (k, &offset) in x.products.iter().enumerate() {
+            acc = S::fma(S::splat(*weights.add(k * strip.len())), S::load(from.offset(offset)), acc);
+        }
+        S::store(x.out.add(row * x.pitch + x.to[i]), acc);
+    }
+}
+
 /// `sums[k]` is the sum over i of the elements of vector `i` of y times the vector at `base[at[i] + products[k]]`.
 ///
 /// # Safety

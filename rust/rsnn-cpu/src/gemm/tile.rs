@@ -1,6 +1,6 @@
 //! The register tile and the loops around it, generic over the vector type; `kernel!` compiles them for one ISA.
 //! The accumulators are only ever indexed by constants: a dynamic index would move them to memory in the K loop.
-use super::slide::Slide;
+use super::slide::{Rows, Slide};
 use super::vector::Simd;
 use crate::vmath::Real;
 
@@ -107,6 +107,7 @@ pub struct Kernel<T> {
     /// `dst[p * ldd + i] = src[i * ld + p]` for a block of `lanes x lanes`.
     pub transpose: unsafe fn(*const T, isize, *mut T, usize),
     pub slide: unsafe fn(&Slide<T>),
+    pub slide_rows: unsafe fn(&Rows<T>),
     pub correlate: unsafe fn(*const T, &[isize], &[isize], *const T, *mut T),
 }
 
@@ -114,7 +115,7 @@ pub struct Kernel<T> {
 macro_rules! kernel {
     ($vis:vis $name:ident, $simd:ident, $mr:literal, $nv:literal, $kc:literal $(, $features:literal)?) => {
         $vis static $name: Kernel<<$simd as Simd>::T> = {
-            use $crate::gemm::slide::Slide;
+            use $crate::gemm::slide::{Rows, Slide};
             type T = <$simd as Simd>::T;
             use $crate::gemm::tile as t;
             $(#[target_feature(enable = $features)])?
@@ -163,11 +164,16 @@ macro_rules! kernel {
                 unsafe { $crate::gemm::slide::slide::<$simd>(x) }
             }
             $(#[target_feature(enable = $features)])?
+            unsafe fn slide_rows(x: &Rows<T>) {
+                // SAFETY: as above.
+                unsafe { $crate::gemm::slide::slide_rows::<$simd>(x) }
+            }
+            $(#[target_feature(enable = $features)])?
             unsafe fn correlate(base: *const T, at: &[isize], products: &[isize], y: *const T, sums: *mut T) {
                 // SAFETY: as above.
                 unsafe { $crate::gemm::slide::correlate::<$simd>(base, at, products, y, sums) }
             }
-            Kernel { mr: $mr, nr: $nv * <$simd as Simd>::LANES, kc: $kc, lanes: <$simd as Simd>::LANES, block, pack_a, pack_b, dot, sweep, outer, finish, transpose, slide, correlate }
+            Kernel { mr: $mr, nr: $nv * <$simd as Simd>::LANES, kc: $kc, lanes: <$simd as Simd>::LANES, block, pack_a, pack_b, dot, sweep, outer, finish, transpose, slide, slide_rows, correlate }
         };
     };
 }

@@ -11,6 +11,10 @@ pub struct Distances {
 }
 
 const LANES: usize = 8;
+/// Rows that one row is compared with at once.
+const SIDE: usize = 4;
+/// Columns whose gradients stay in registers.
+const COLUMNS: usize = 32;
 
 impl Distances {
     /// Place of the pair `i < j`.
@@ -27,13 +31,22 @@ impl Distances {
     pub fn forward<T: Real>(&self, x: &[T], y: &mut [T]) {
         let to = SendPtr(y.as_mut_ptr());
         self.each_row(|i| {
+            let first = i + 1;
+            let (at, len) = (self.place(i, first), self.rows - first);
+            // SAFETY: row i has its own places for the pairs with later rows.
+            let y = unsafe { std::slice::from_raw_parts_mut(to.get().add(at), len) };
+            let row = |i: usize| &x[i * self.cols..][..self.cols];
             vectorize(
                 #[inline(always)]
                 || {
-                    let row = |i: usize| &x[i * self.cols..][..self.cols];
-                    for j in i + 1..self.rows {
-                        // SAFETY: every pair has its own place below `rows (rows - 1) / 2`.
-                        unsafe { *to.get().add(self.place(i, j)) = distance(row(i), row(j), self.p) };
+                    let mut sides = y.chunks_exact_mut(SIDE);
+                    let mut j = first;
+                    for y in &mut sides {
+                        y.copy_from_slice(&distances::<T, SIDE>(row(i), std::array::from_fn(|s| row(j + s)), self.p));
+                        j += SIDE;
+                    }
+                    for (s, y) in sides.into_remainder().iter_mut().enumerate() {
+                        [*y] = distances(row(i), [row(j + s)], self.p);
                     }
                 },
             );
@@ -47,56 +60,111 @@ impl Distances {
             // SAFETY: every task has its own rows of dx.
             let dx = unsafe { std::slice::from_raw_parts_mut(to.get().add(i * self.cols), self.cols) };
             dx.fill(T::ZERO);
+            let mut others = Vec::with_capacity(self.rows);
+            for j in (0..self.rows).filter(|&j| j != i) {
+                let at = self.place(i.min(j), i.max(j));
+                if d[at] != T::ZERO {
+                    others.push(Other { row: j, d: d[at], factor: self.factor(g[at], d[at]) });
+                }
+            }
+            let q = T::from_f64(self.p - 1.0);
             vectorize(
                 #[inline(always)]
-                || {
-                    let row = |i: usize| &x[i * self.cols..][..self.cols];
-                    for j in (0..self.rows).filter(|&j| j != i) {
-                        let at = self.place(i.min(j), i.max(j));
-                        add_slope(row(i), row(j), self.p, g[at], d[at], dx);
+                || match self.p {
+                    0.0 => {}
+                    1.0 => add_slopes(x, i, &others, dx, |v, o| o.factor * sign(v)),
+                    2.0 => add_slopes(x, i, &others, dx, |v, o| o.factor * v),
+                    p if p.is_infinite() => {
+                        add_slopes(x, i, &others, dx, |v, o| if v.abs() == o.d { o.factor * sign(v) } else { T::ZERO })
                     }
+                    _ => add_slopes(x, i, &others, dx, |v, o| {
+                        if v == T::ZERO { T::ZERO } else { o.factor * sign(v) * v.abs().powf(q) }
+                    }),
                 },
             );
         });
     }
-}
 
-/// Folds `f(|a - b|)` in lanes.
-#[inline(always)]
-fn fold<T: Real>(a: &[T], b: &[T], f: impl Fn(T) -> T, join: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let (rest_a, rest_b) = (whole_a.remainder(), whole_b.remainder());
-    for (a, b) in whole_a.zip(whole_b) {
-        for l in 0..LANES {
-            lanes[l] = join(lanes[l], f((a[l] - b[l]).abs()));
+    /// The part of a slope that all columns share.
+    fn factor<T: Real>(&self, g: T, d: T) -> T {
+        match self.p {
+            0.0 | 1.0 => g,
+            2.0 => g / d,
+            p if p.is_infinite() => g,
+            p => g / d.powf(T::from_f64(p - 1.0)),
         }
     }
-    for (l, (a, b)) in rest_a.iter().zip(rest_b).enumerate() {
-        lanes[l] = join(lanes[l], f((*a - *b).abs()));
+}
+
+/// A row at a distance that is not zero.
+struct Other<T> {
+    row: usize,
+    d: T,
+    factor: T,
+}
+
+/// `dx += slope(x[i] - x[other])` for all others.
+#[inline(always)]
+fn add_slopes<T: Real>(x: &[T], i: usize, others: &[Other<T>], dx: &mut [T], slope: impl Fn(T, &Other<T>) -> T) {
+    let cols = dx.len();
+    let whole = cols / COLUMNS * COLUMNS;
+    for c in (0..whole).step_by(COLUMNS) {
+        let a = &x[i * cols + c..][..COLUMNS];
+        let mut sums = [T::ZERO; COLUMNS];
+        for other in others {
+            let b = &x[other.row * cols + c..][..COLUMNS];
+            for l in 0..COLUMNS {
+                sums[l] += slope(a[l] - b[l], other);
+            }
+        }
+        dx[c..][..COLUMNS].copy_from_slice(&sums);
     }
-    for half in [4, 2, 1] {
-        for l in 0..half {
-            lanes[l] = join(lanes[l], lanes[l + half]);
+    for other in others {
+        for c in whole..cols {
+            dx[c] += slope(x[i * cols + c] - x[other.row * cols + c], other);
         }
     }
-    lanes[0]
+}
+
+/// Folds `f(|a - b|)` in lanes for several `b`.
+#[inline(always)]
+fn fold<T: Real, const N: usize>(a: &[T], b: [&[T]; N], f: impl Fn(T) -> T, join: impl Fn(T, T) -> T) -> [T; N] {
+    let mut lanes = [[T::ZERO; LANES]; N];
+    let whole = a.len() / LANES * LANES;
+    for c in (0..whole).step_by(LANES) {
+        let a = &a[c..][..LANES];
+        for n in 0..N {
+            let b = &b[n][c..][..LANES];
+            for l in 0..LANES {
+                lanes[n][l] = join(lanes[n][l], f((a[l] - b[l]).abs()));
+            }
+        }
+    }
+    for n in 0..N {
+        for (l, (a, b)) in a[whole..].iter().zip(&b[n][whole..]).enumerate() {
+            lanes[n][l] = join(lanes[n][l], f((*a - *b).abs()));
+        }
+        for half in [4, 2, 1] {
+            for l in 0..half {
+                lanes[n][l] = join(lanes[n][l], lanes[n][l + half]);
+            }
+        }
+    }
+    lanes.map(|l| l[0])
 }
 
 #[inline(always)]
-fn distance<T: Real>(a: &[T], b: &[T], p: f64) -> T {
+fn distances<T: Real, const N: usize>(a: &[T], b: [&[T]; N], p: f64) -> [T; N] {
     let add = |s: T, v: T| s + v;
-    if p == 2.0 {
-        fold(a, b, |v| v * v, add).sqrt()
-    } else if p == 1.0 {
-        fold(a, b, |v| v, add)
-    } else if p == 0.0 {
-        fold(a, b, |v| if v == T::ZERO { T::ZERO } else { T::ONE }, add)
-    } else if p.is_infinite() {
-        fold(a, b, |v| v, |s, v| if v > s || v.is_nan() { v } else { s })
-    } else {
-        let q = T::from_f64(p);
-        fold(a, b, |v| v.powf(q), add).powf(T::from_f64(1.0 / p))
+    match p {
+        0.0 => fold(a, b, |v| if v == T::ZERO { T::ZERO } else { T::ONE }, add),
+        1.0 => fold(a, b, |v| v, add),
+        2.0 => fold(a, b, |v| v * v, add).map(Real::sqrt),
+        _ if p.is_infinite() => fold(a, b, |v| v, |s, v| if v > s || v.is_nan() { v } else { s }),
+        _ => {
+            let (q, root) = (T::from_f64(p), T::from_f64(1.0 / p));
+            fold(a, b, |v| v.powf(q), add).map(|sum| sum.powf(root))
+        }
     }
 }
 
@@ -104,30 +172,4 @@ fn distance<T: Real>(a: &[T], b: &[T], p: f64) -> T {
 fn sign<T: Real>(v: T) -> T {
     let up = if v > T::ZERO { T::ONE } else { T::ZERO };
     up - if v < T::ZERO { T::ONE } else { T::ZERO }
-}
-
-/// `dx += g * slope of |a - b|_p = d`; rows that are equal have slope zero.
-#[inline(always)]
-fn add_slope<T: Real>(a: &[T], b: &[T], p: f64, g: T, d: T, dx: &mut [T]) {
-    if d == T::ZERO || p == 0.0 {
-        return;
-    }
-    if p == 2.0 {
-        let c = g / d;
-        add_each(a, b, dx, |v| c * v);
-    } else if p == 1.0 {
-        add_each(a, b, dx, |v| g * sign(v));
-    } else if p.is_infinite() {
-        add_each(a, b, dx, |v| if v.abs() == d { g * sign(v) } else { T::ZERO });
-    } else {
-        let (q, c) = (T::from_f64(p - 1.0), g / d.powf(T::from_f64(p - 1.0)));
-        add_each(a, b, dx, |v| if v == T::ZERO { T::ZERO } else { c * sign(v) * v.abs().powf(q) });
-    }
-}
-
-#[inline(always)]
-fn add_each<T: Real>(a: &[T], b: &[T], dx: &mut [T], f: impl Fn(T) -> T) {
-    for (o, (a, b)) in dx.iter_mut().zip(a.iter().zip(b)) {
-        *o += f(*a - *b);
-    }
 }

@@ -1,5 +1,6 @@
 //! Sampling of images and volumes at the points of a grid. A point's neighbours and their weights are found once and
 //! serve all channels, eight of which lie together while they are read.
+use super::channels::{LANES, Tap, multiply, pack, planar, sample, spread, unpack};
 use crate::gemm::scratch::{Slot, with};
 use crate::pool::{self, SendPtr};
 use crate::simd::vectorize;
@@ -35,26 +36,17 @@ pub struct Grid {
     pub points: usize,
 }
 
-/// Channels that lie together.
-const LANES: usize = 8;
-/// Points or positions whose channels are put in order together.
-const BLOCK: usize = 64;
+/// A position outside of its dimension; a number, for points often lie outside and branches would be guessed wrong.
+const NONE: usize = usize::MAX;
 /// Tasks that are enough for all threads.
-const TASKS: usize = 16;
+const TASKS: usize = 8;
 
-/// What a point reads along one dimension: positions (`None` outside), weights and their slopes.
+/// What a point reads along one dimension: positions, weights and their slopes.
 struct Line<T> {
-    at: [Option<usize>; 4],
+    at: [usize; 4],
     weight: [T; 4],
     slope: [T; 4],
     len: usize,
-}
-
-/// One neighbour of a point: its position in the plane (behind the end for none) and its weight.
-#[derive(Clone, Copy)]
-struct Tap<T> {
-    at: u32,
-    weight: T,
 }
 
 #[inline(always)]
@@ -68,8 +60,10 @@ fn round<T: Real>(x: T) -> T {
 }
 
 #[inline(always)]
-fn inside<T: Real>(x: T, size: usize) -> Option<usize> {
-    (x >= T::ZERO && x <= T::from_f64((size - 1) as f64)).then(|| x.to_f64() as usize)
+fn inside<T: Real>(x: T, size: usize) -> usize {
+    let there = (x >= T::ZERO) & (x <= T::from_f64((size - 1) as f64));
+    let at = x.to_f64() as i64 as usize;
+    if there { at } else { NONE }
 }
 
 /// Weights of four neighbours at distance `t` behind the second one, and their slopes.
@@ -148,7 +142,7 @@ impl Grid {
             true => ((coordinate + T::ONE) / two * c(n - 1.0), c((n - 1.0) / 2.0)),
             false => (((coordinate + T::ONE) * c(n) - T::ONE) / two, c(n / 2.0)),
         };
-        let mut line = Line { at: [None; 4], weight: [T::ONE; 4], slope: [T::ZERO; 4], len: 1 };
+        let mut line = Line { at: [NONE; 4], weight: [T::ONE; 4], slope: [T::ZERO; 4], len: 1 };
         match self.mode {
             Mode::Nearest => line.at[0] = inside(round(self.place(raw, size).0), size),
             Mode::Linear => {
@@ -156,7 +150,7 @@ impl Grid {
                 let first = floor(x);
                 let part = x - first;
                 line.len = 2;
-                line.at = [inside(first, size), inside(first + T::ONE, size), None, None];
+                line.at = [inside(first, size), inside(first + T::ONE, size), NONE, NONE];
                 line.weight = [T::ONE - part, part, T::ZERO, T::ZERO];
                 line.slope = [-slope * unit, slope * unit, T::ZERO, T::ZERO];
             }
@@ -172,21 +166,21 @@ impl Grid {
         line
     }
 
-    /// Calls `f(tap, position, weight, slopes of x, y, z)` for every neighbour of a point.
+    /// Calls `f(tap, position, weight, slopes of x, y, z)` for every neighbour of a point; the position is the plane's end
+    /// for one outside.
     #[inline(always)]
-    fn neighbours<T: Real>(&self, point: &[T], mut f: impl FnMut(usize, Option<usize>, T, [T; 3])) {
+    fn neighbours<T: Real>(&self, point: &[T], mut f: impl FnMut(usize, usize, T, [T; 3])) {
         let [_, high, wide] = self.size;
         let (x, y) = (self.line(point[0], wide), self.line(point[1], high));
-        let flat = Line { at: [Some(0); 4], weight: [T::ONE; 4], slope: [T::ZERO; 4], len: 1 };
+        let flat = Line { at: [0; 4], weight: [T::ONE; 4], slope: [T::ZERO; 4], len: 1 };
         let z = if self.rank == 3 { self.line(point[2], self.size[0]) } else { flat };
-        let mut tap = 0;
+        let (mut tap, end) = (0, self.plane());
         for k in 0..z.len {
             for j in 0..y.len {
                 for i in 0..x.len {
-                    let at = match (z.at[k], y.at[j], x.at[i]) {
-                        (Some(k), Some(j), Some(i)) => Some((k * high + j) * wide + i),
-                        _ => None,
-                    };
+                    let there = (z.at[k] != NONE) & (y.at[j] != NONE) & (x.at[i] != NONE);
+                    let at = z.at[k].wrapping_mul(high).wrapping_add(y.at[j]).wrapping_mul(wide).wrapping_add(x.at[i]);
+                    let at = if there { at } else { end };
                     let rest = z.weight[k] * y.weight[j];
                     let slopes = [
                         rest * x.slope[i],
@@ -202,19 +196,17 @@ impl Grid {
 
     /// The neighbours of all points of an image.
     fn table<T: Real>(&self, grid: &[T]) -> Vec<Tap<T>> {
-        let (taps, none) = (self.taps(), self.plane() as u32);
+        let (taps, none, volume) = (self.taps(), self.plane() as u32, self.rank == 3);
         let mut table = vec![Tap { at: none, weight: T::ZERO }; self.points * taps];
         vectorize(
             #[inline(always)]
             || {
                 for (point, to) in grid.chunks_exact(self.rank).zip(table.chunks_exact_mut(taps)) {
                     self.neighbours(point, |tap, at, weight, _| {
-                        to[tap] = match at {
-                            Some(at) => Tap { at: at as u32, weight },
-                            // In a volume what lies outside has no weight; in an image a weight that is NaN shows.
-                            None if self.rank == 3 => Tap { at: none, weight: T::ZERO },
-                            None => Tap { at: none, weight },
-                        };
+                        let at = at as u32;
+                        // In a volume what lies outside has no weight; in an image a weight that is NaN shows.
+                        let weight = if volume & (at == none) { T::ZERO } else { weight };
+                        to[tap] = Tap { at, weight };
                     });
                 }
             },
@@ -304,7 +296,7 @@ impl Grid {
             // SAFETY: every task has its own part of the products.
             let dots = wants_grid
                 .then(|| unsafe { std::slice::from_raw_parts_mut(to_dots.get().add(task * dots_of), dots_of) });
-            let mut dots = dots.unwrap_or_default();
+            let dots = dots.unwrap_or_default();
             let mut sums = vec![[T::ZERO; LANES]; if to_x.is_some() { plane + 1 } else { 0 }];
             with(Slot::Image, (plane + 1) * LANES, |packed: *mut T| {
                 for group in groups {
@@ -318,7 +310,7 @@ impl Grid {
                             if wants_grid {
                                 // SAFETY: the buffer has room for the plane and one position more.
                                 let packed = unsafe { pack(x, plane, packed) };
-                                multiply(taps, table, g, points, packed, &mut dots);
+                                multiply(taps, table, g, points, packed, dots);
                             }
                             if let Some(to) = to_x {
                                 // SAFETY: the group's channels of dx belong to this task.
@@ -354,7 +346,7 @@ impl Grid {
                         let (image, at) = (point / self.points, point % self.points);
                         let mut sum = [T::ZERO; 3];
                         self.neighbours(&grid[point * self.rank..][..self.rank], |tap, place, _, slopes| {
-                            if place.is_none() {
+                            if place == self.plane() {
                                 return;
                             }
                             let mut dot = T::ZERO;
@@ -374,125 +366,4 @@ impl Grid {
             );
         });
     }
-}
-
-/// The channels of `x` side by side, and zeros behind the last position.
-///
-/// # Safety
-/// `to` has room for `(plane + 1) LANES` elements.
-#[inline(always)]
-unsafe fn pack<'a, T: Real>(x: &[T], plane: usize, to: *mut T) -> &'a [[T; LANES]] {
-    // SAFETY: the caller's contract; all elements are written before they are read as numbers.
-    let packed = unsafe {
-        std::ptr::write_bytes(to, 0, if x.len() < plane * LANES { (plane + 1) * LANES } else { 0 });
-        std::slice::from_raw_parts_mut(to.cast::<[T; LANES]>(), plane + 1)
-    };
-    for (b, block) in packed[..plane].chunks_mut(BLOCK).enumerate() {
-        for (l, x) in x.chunks_exact(plane).enumerate() {
-            for (to, v) in block.iter_mut().zip(&x[b * BLOCK..]) {
-                to[l] = *v;
-            }
-        }
-    }
-    packed[plane] = [T::ZERO; LANES];
-    packed
-}
-
-/// The reverse of `pack`, without the zeros.
-#[inline(always)]
-fn unpack<T: Real>(packed: &[[T; LANES]], y: &mut [T], plane: usize) {
-    for (b, block) in packed.chunks(BLOCK).enumerate() {
-        for (l, y) in y.chunks_exact_mut(plane).enumerate() {
-            for (to, v) in y[b * BLOCK..].iter_mut().zip(block) {
-                *to = v[l];
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn planar<T: Real>(x: &[T], plane: usize, at: usize) -> [T; LANES] {
-    let mut found = [T::ZERO; LANES];
-    if at < plane {
-        found.iter_mut().zip(x.chunks_exact(plane)).for_each(|(f, x)| *f = x[at]);
-    }
-    found
-}
-
-/// Channels of `y` at all points.
-#[inline(always)]
-fn sample<T: Real>(taps: usize, table: &[Tap<T>], y: &mut [T], points: usize, read: impl Fn(usize) -> [T; LANES]) {
-    let mut found = [[T::ZERO; LANES]; BLOCK];
-    for (b, block) in table.chunks(BLOCK * taps).enumerate() {
-        for (found, point) in found.iter_mut().zip(block.chunks_exact(taps)) {
-            let mut sum = [T::ZERO; LANES];
-            for tap in point {
-                let x = read(tap.at as usize);
-                for l in 0..LANES {
-                    sum[l] += tap.weight * x[l];
-                }
-            }
-            *found = sum;
-        }
-        for (l, y) in y.chunks_exact_mut(points).enumerate() {
-            for (y, found) in y[b * BLOCK..].iter_mut().zip(&found) {
-                *y = found[l];
-            }
-        }
-    }
-}
-
-/// Calls `f(points' table, gradients)` for blocks of points with their channels side by side.
-#[inline(always)]
-fn each_block<T: Real>(g: &[T], points: usize, mut f: impl FnMut(usize, &[[T; LANES]])) {
-    let mut block = [[T::ZERO; LANES]; BLOCK];
-    for first in (0..points).step_by(BLOCK) {
-        let len = BLOCK.min(points - first);
-        for (l, g) in g.chunks_exact(points).enumerate() {
-            for (to, g) in block.iter_mut().zip(&g[first..][..len]) {
-                to[l] = *g;
-            }
-        }
-        f(first, &block[..len]);
-    }
-}
-
-/// `sums[neighbour] += weight * g`
-#[inline(always)]
-fn spread<T: Real>(taps: usize, table: &[Tap<T>], g: &[T], points: usize, sums: &mut [[T; LANES]]) {
-    each_block(
-        g,
-        points,
-        #[inline(always)]
-        |first, block| {
-            for (g, point) in block.iter().zip(table[first * taps..].chunks_exact(taps)) {
-                for tap in point {
-                    let to = &mut sums[tap.at as usize];
-                    for l in 0..LANES {
-                        to[l] += tap.weight * g[l];
-                    }
-                }
-            }
-        },
-    );
-}
-
-/// `dots[point, tap] += g . x[neighbour]`
-#[inline(always)]
-fn multiply<T: Real>(taps: usize, table: &[Tap<T>], g: &[T], points: usize, x: &[[T; LANES]], dots: &mut [T]) {
-    each_block(
-        g,
-        points,
-        #[inline(always)]
-        |first, block| {
-            let places = table[first * taps..].chunks_exact(taps).zip(dots[first * taps..].chunks_exact_mut(taps));
-            for (g, (point, dots)) in block.iter().zip(places) {
-                for (tap, dot) in point.iter().zip(dots) {
-                    let x = &x[tap.at as usize];
-                    let p: [T; LANES] = std::array::from_fn(|l| g[l] * x[l]);
-                    *dot += (p[0] + p[4] + (p[1] + p[5])) + (p[2] + p[6] + (p[3] + p[7]));
-                }
-            }
-        },
-    );
 }

@@ -1,4 +1,5 @@
 //! Kernels that read images between their pixels, and distances between rows.
+mod channels;
 mod distance;
 mod grid;
 mod resample;

@@ -52,7 +52,7 @@ const LANES: usize = 8;
 
 #[inline(always)]
 fn max_plane<T: Element>(w: &Windows, x: &[T], y: &mut [T], places: &mut [i64]) {
-    let (run, columns) = (w.run(), w.axes[2].len());
+    let (run, columns) = (w.run, w.axes[2].len());
     let mut rows = Vec::new();
     let mut out = y.chunks_exact_mut(columns).zip(places.chunks_exact_mut(columns));
     for d in &w.axes[0] {
@@ -228,7 +228,7 @@ pub(super) fn mean<T: Real>(w: &Windows, x: &[T], y: &mut [T]) {
 
 #[inline(always)]
 fn mean_plane<T: Real>(w: &Windows, x: &[T], y: &mut [T]) {
-    let (run, columns) = (w.run(), w.axes[2].len());
+    let (run, columns) = (w.run, w.axes[2].len());
     // Long windows are summed in lanes of their own.
     let wide = run.count >= LANES && run.taps < 2 * LANES;
     let (first, count) = if wide { (run.first, run.count) } else { (0, 0) };

@@ -21,6 +21,21 @@ pub(super) struct Run {
     pub taps: usize,
 }
 
+impl Run {
+    /// The longest windows of a row; none where a place in a plane of `len` elements needs more than 32 bits.
+    fn new(spans: &[Span], step: usize, len: usize) -> Run {
+        let width = |s: &Span| s.end - s.start;
+        let most = spans.iter().map(width).max().unwrap_or(0);
+        let first = spans.iter().position(|s| width(s) == most).unwrap_or(0);
+        let start = spans.get(first).map_or(0, |s| s.start);
+        let stride = spans.get(first + 1).map_or(0, |s| s.start - start);
+        let fits = |(i, s): &(usize, &Span)| width(s) == most && s.start == start + i * stride;
+        let count = spans.iter().skip(first).enumerate().take_while(fits).count();
+        let usable = most > 0 && u32::try_from(len).is_ok();
+        Run { first, count: if usable { count } else { 0 }, start, stride, taps: most.div_ceil(step) }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Windows {
     pub rank: usize,
@@ -29,6 +44,7 @@ pub(super) struct Windows {
     pub input: [usize; 3],
     /// What a mean divides by instead of the number of elements.
     pub divisor: Option<f64>,
+    pub run: Run,
 }
 
 /// Arguments of a sliding pool, in three dimensions.
@@ -53,18 +69,9 @@ impl Windows {
         self.axes.iter().map(|a| a.iter().map(|s| s.end - s.start).sum::<usize>()).product()
     }
 
-    /// The longest-windowed columns that lie one stride apart; none where a place in the plane needs more than 32 bits.
-    pub fn run(&self) -> Run {
-        let spans = &self.axes[2];
-        let taps = |s: &Span| (s.end - s.start).div_ceil(self.step[2]);
-        let most = spans.iter().map(taps).max().unwrap_or(0);
-        let first = spans.iter().position(|s| taps(s) == most).unwrap_or(0);
-        let start = spans.get(first).map_or(0, |s| s.start);
-        let stride = spans.get(first + 1).map_or(0, |s| s.start - start);
-        let fits = |(i, s): &(usize, &Span)| taps(s) == most && s.start == start + i * stride;
-        let count = spans.get(first..).unwrap_or_default().iter().enumerate().take_while(fits).count();
-        let usable = most > 0 && u32::try_from(self.in_len()).is_ok();
-        Run { first, count: if usable { count } else { 0 }, start, stride, taps: most }
+    fn new(rank: usize, axes: [Vec<Span>; 3], step: [usize; 3], input: [usize; 3], divisor: Option<f64>) -> Windows {
+        let run = Run::new(&axes[2], step[2], input.iter().product());
+        Windows { rank, axes, step, input, divisor, run }
     }
 
     /// The windows of a plane of a fractional pool (Graham 2014): one number in [0, 1) for each axis sets the steps.
@@ -85,7 +92,7 @@ impl Windows {
             };
             (0..n).map(span).collect()
         });
-        Windows { rank, axes, step: [1; 3], input, divisor: None }
+        Windows::new(rank, axes, [1; 3], input, None)
     }
 
     /// Shape of the result for input `x`.
@@ -104,13 +111,13 @@ impl Windows {
             };
             (0..m).map(span).collect()
         });
-        Windows { rank, axes, step: [1; 3], input, divisor: None }
+        Windows::new(rank, axes, [1; 3], input, None)
     }
 
     pub fn sliding(rank: usize, input: [usize; 3], s: &Sliding, divisor: Option<f64>) -> Windows {
         let axes =
             [0, 1, 2].map(|a| (0..s.outputs(a, input[a]).max(0) as usize).map(|o| s.span(a, o, input[a])).collect());
-        Windows { rank, axes, step: s.dilation, input, divisor }
+        Windows::new(rank, axes, s.dilation, input, divisor)
     }
 }
 
