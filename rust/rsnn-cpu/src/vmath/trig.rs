@@ -28,8 +28,8 @@ fn or_libm<V: Bits>(x: V, y: V, f: fn(f32) -> f32) -> V {
 /// `sin(a - q pi / 2)` within `pi / 2` of zero.
 #[inline(always)]
 fn half_wave<V: Bits>(a: V, q: V) -> V {
-    let [first, second, third, fourth] = QUARTERS.map(|part| V::c(-part));
-    let r = q.fma(fourth, q.fma(third, q.fma(second, q.fma(first, a))));
+    let (r, rest) = less_quarters(a, q);
+    let r = r + rest;
     let z = r * r;
     horner(z, [2.606_074_759e-6, -1.980_977_249e-4, 8.333_069_272e-3, -1.666_665_971e-1]).fma(z * r, r)
 }
