@@ -4,7 +4,7 @@ import math
 
 from . import _rsnn as _C
 from . import return_types
-from ._arguments import into, into_all
+from ._arguments import into, into_all, scalar_name
 
 Tensor = _C.Tensor
 
