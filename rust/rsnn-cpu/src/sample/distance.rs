@@ -10,9 +10,7 @@ pub struct Distances {
     pub p: f64,
 }
 
-const LANES: usize = 8;
-/// Rows that one row is compared with at once.
-const SIDE: usize = 4;
+const LANES: usize = 16;
 /// Columns whose gradients stay in registers.
 const COLUMNS: usize = 32;
 
@@ -39,14 +37,8 @@ impl Distances {
             vectorize(
                 #[inline(always)]
                 || {
-                    let mut sides = y.chunks_exact_mut(SIDE);
-                    let mut j = first;
-                    for y in &mut sides {
-                        y.copy_from_slice(&distances::<T, SIDE>(row(i), std::array::from_fn(|s| row(j + s)), self.p));
-                        j += SIDE;
-                    }
-                    for (s, y) in sides.into_remainder().iter_mut().enumerate() {
-                        [*y] = distances(row(i), [row(j + s)], self.p);
+                    for (y, j) in y.iter_mut().zip(first..) {
+                        *y = distance(row(i), row(j), self.p);
                     }
                 },
             );
@@ -126,44 +118,39 @@ fn add_slopes<T: Real>(x: &[T], i: usize, others: &[Other<T>], dx: &mut [T], slo
     }
 }
 
-/// Folds `f(|a - b|)` in lanes for several `b`.
+/// Folds `f(|a - b|)` in lanes.
 #[inline(always)]
-fn fold<T: Real, const N: usize>(a: &[T], b: [&[T]; N], f: impl Fn(T) -> T, join: impl Fn(T, T) -> T) -> [T; N] {
-    let mut lanes = [[T::ZERO; LANES]; N];
-    let whole = a.len() / LANES * LANES;
-    for c in (0..whole).step_by(LANES) {
-        let a = &a[c..][..LANES];
-        for n in 0..N {
-            let b = &b[n][c..][..LANES];
-            for l in 0..LANES {
-                lanes[n][l] = join(lanes[n][l], f((a[l] - b[l]).abs()));
-            }
+fn fold<T: Real>(a: &[T], b: &[T], f: impl Fn(T) -> T, join: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (whole_a, whole_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (rest_a, rest_b) = (whole_a.remainder(), whole_b.remainder());
+    for (a, b) in whole_a.zip(whole_b) {
+        for l in 0..LANES {
+            lanes[l] = join(lanes[l], f((a[l] - b[l]).abs()));
         }
     }
-    for n in 0..N {
-        for (l, (a, b)) in a[whole..].iter().zip(&b[n][whole..]).enumerate() {
-            lanes[n][l] = join(lanes[n][l], f((*a - *b).abs()));
-        }
-        for half in [4, 2, 1] {
-            for l in 0..half {
-                lanes[n][l] = join(lanes[n][l], lanes[n][l + half]);
-            }
+    for (l, (a, b)) in rest_a.iter().zip(rest_b).enumerate() {
+        lanes[l] = join(lanes[l], f((*a - *b).abs()));
+    }
+    for half in [8, 4, 2, 1] {
+        for l in 0..half {
+            lanes[l] = join(lanes[l], lanes[l + half]);
         }
     }
-    lanes.map(|l| l[0])
+    lanes[0]
 }
 
 #[inline(always)]
-fn distances<T: Real, const N: usize>(a: &[T], b: [&[T]; N], p: f64) -> [T; N] {
+fn distance<T: Real>(a: &[T], b: &[T], p: f64) -> T {
     let add = |s: T, v: T| s + v;
     match p {
         0.0 => fold(a, b, |v| if v == T::ZERO { T::ZERO } else { T::ONE }, add),
         1.0 => fold(a, b, |v| v, add),
-        2.0 => fold(a, b, |v| v * v, add).map(Real::sqrt),
+        2.0 => fold(a, b, |v| v * v, add).sqrt(),
         _ if p.is_infinite() => fold(a, b, |v| v, |s, v| if v > s || v.is_nan() { v } else { s }),
         _ => {
-            let (q, root) = (T::from_f64(p), T::from_f64(1.0 / p));
-            fold(a, b, |v| v.powf(q), add).map(|sum| sum.powf(root))
+            let q = T::from_f64(p);
+            fold(a, b, |v| v.powf(q), add).powf(T::from_f64(1.0 / p))
         }
     }
 }
