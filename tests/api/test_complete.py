@@ -133,7 +133,7 @@ def test_native(seen):
 
 
 # Why a differentiable function needs no row with second derivatives.
-ONCE = {n: "its slope is constant" for n in "ceil floor_divide frac neg remainder round trunc".split()}
+ONCE = {n: "its slope is constant" for n in "ceil copysign floor floor_divide fmod frac neg remainder round trunc".split()}
 
 
 def test_second_derivatives(record):

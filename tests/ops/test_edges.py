@@ -92,6 +92,7 @@ SLOPES = {
     ("logit", "tiny"): "the sign of the pole at -0",
     ("logit:eps", "not finite"): "NaN is not within the bounds",
     ("clamp:tensor", "not finite"): "the gradient of NaN goes where the NaN came from",
+    ("hypot", "tiny"): "a quotient of subnormal numbers has their few digits",
     ("pow:-0.5", ""): "the slope of rsqrt, which ends at 0",
     ("div:trunc", ""): "no slope times an infinite one",
     ("copysign", "not finite"): "the sign; torch divides infinity by infinity",
