@@ -1,7 +1,7 @@
 //! Strided elementwise loops: dimensions are merged where strides allow, the innermost run is vectorised, rows go to the pool.
 use crate::pool::{self, SendPtr};
 use crate::simd::vectorize;
-use crate::vmath::{Map2, Real, map2};
+use crate::vmath::{Map2, Real, STEP, map2};
 
 /// Most dimensions that a loop takes.
 pub const MAX_DIMS: usize = 16;
@@ -164,6 +164,22 @@ pub unsafe fn binary<A: Copy, B: Copy, O: Copy>(
             || unsafe {
                 let (a, b, out) = (a.get().offset(at[0]), b.get().offset(at[1]), out.get().offset(at[2]));
                 match step {
+                    // In place: results wait for a whole step, or the compiler would do one element at a time.
+                    [1, 1, 1] if out.cast::<u8>() == a.cast::<u8>() => {
+                        let mut i = 0;
+                        while i + STEP <= len {
+                            let part: [O; STEP] = std::array::from_fn(
+                                #[inline(always)]
+                                |j| f(*a.add(i + j), *b.add(i + j)),
+                            );
+                            out.add(i).cast::<[O; STEP]>().write_unaligned(part);
+                            i += STEP;
+                        }
+                        (i..len).for_each(
+                            #[inline(always)]
+                            |i| *out.add(i) = f(*a.add(i), *b.add(i)),
+                        );
+                    }
                     [1, 1, 1] => (0..len).for_each(
                         #[inline(always)]
                         |i| *out.add(i) = f(*a.add(i), *b.add(i)),

@@ -85,40 +85,51 @@ pub fn for_each_chunk(n_chunks: usize, f: impl Fn(usize) + Sync) {
     }
 }
 
+/// Ranges of chunks that threads begin with.
+const LANES: usize = 16;
+
 fn run(pool: &Pool, threads: usize, n_chunks: usize, f: &(dyn Fn(usize) + Sync)) {
-    let next = AtomicUsize::new(0);
+    // Each thread begins with a range of its own, the same one in every loop of this size: what one op wrote is then in
+    // the cache of the core that reads it in the next. Who has finished helps with the other ranges.
+    let lanes = threads.min(LANES);
+    let next: [AtomicUsize; LANES] =
+        std::array::from_fn(|lane| AtomicUsize::new(range(n_chunks, lanes, lane.min(lanes)).start));
     let watch = Watch::start();
-    let drain = || {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n_chunks {
-                return;
-            }
-            f(i);
-            if watch.as_ref().is_some_and(Watch::interrupted) {
-                next.store(n_chunks, Ordering::Relaxed);
+    let drain = |thread: usize| {
+        for lane in (0..lanes).map(|k| (thread + k) % lanes) {
+            let end = range(n_chunks, lanes, lane).end;
+            loop {
+                let i = next[lane].fetch_add(1, Ordering::Relaxed);
+                if i >= end {
+                    break;
+                }
+                f(i);
+                if watch.as_ref().is_some_and(Watch::interrupted) {
+                    next.iter().for_each(|n| n.store(n_chunks, Ordering::Relaxed));
+                }
             }
         }
     };
     if pool.rayon.current_thread_index().is_some() {
         // A worker of the pool: a stack job that the caller takes back if nobody stole it.
-        return fan(threads, &drain);
+        return fan(0, threads, &drain);
     }
     // A foreign thread works too; it waits only for helpers that have begun or are about to.
     pool.rayon.in_place_scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(|_| drain());
+        let drain = &drain;
+        for thread in 1..threads {
+            scope.spawn(move |_| drain(thread));
         }
-        drain();
+        drain(0);
     });
 }
 
-fn fan(threads: usize, drain: &(dyn Fn() + Sync)) {
+fn fan(first: usize, threads: usize, drain: &(dyn Fn(usize) + Sync)) {
     if threads <= 1 {
-        return drain();
+        return drain(first);
     }
-    let half = threads / 2;
-    rayon::join(|| fan(threads - half, drain), || fan(half, drain));
+    let half = threads - threads / 2;
+    rayon::join(|| fan(first, half, drain), || fan(first + half, threads - half, drain));
 }
 
 /// Asks whether the user wants to stop; given by the binding.

@@ -203,4 +203,6 @@ def one_hot(tensor, num_classes=-1):
     elif largest >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
     out = rsnn.zeros((*tensor.shape, num_classes), dtype=rsnn.int64, device=tensor.device)
-    return out.scatter_(-1, tensor.unsqueeze(-1), 1)
+    starts = rsnn.arange(0, out.numel(), num_classes, device=tensor.device)
+    out.view(-1)[starts + tensor.reshape(-1)] = 1
+    return out
