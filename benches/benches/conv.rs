@@ -3,14 +3,14 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rsnn_cpu::conv::{Geometry, View, forward, input_gradient, weight_gradient};
 use std::time::Duration;
 
-/// Name, images, channels in and out, side of the image, kernel, stride, groups.
-const CASES: [(&str, usize, usize, usize, usize, usize, usize, usize); 6] = [
-    ("3x3, 64 channels", 8, 64, 64, 56, 3, 1, 1),
-    ("3x3, 256 channels", 8, 256, 256, 14, 3, 1, 1),
-    ("3x3, 512 channels", 8, 512, 512, 7, 3, 1, 1),
-    ("7x7 stride 2, 3 to 64 channels", 4, 3, 64, 224, 7, 2, 1),
-    ("1x1, 256 channels", 8, 256, 256, 28, 1, 1, 1),
-    ("3x3 depthwise, 128 channels", 8, 128, 128, 56, 3, 1, 128),
+/// Name; images, channels in and out, side of the image, kernel, stride, groups.
+const CASES: [(&str, [usize; 7]); 6] = [
+    ("3x3, 64 channels", [8, 64, 64, 56, 3, 1, 1]),
+    ("3x3, 256 channels", [8, 256, 256, 14, 3, 1, 1]),
+    ("3x3, 512 channels", [8, 512, 512, 7, 3, 1, 1]),
+    ("7x7 stride 2, 3 to 64 channels", [4, 3, 64, 224, 7, 2, 1]),
+    ("1x1, 256 channels", [8, 256, 256, 28, 1, 1, 1]),
+    ("3x3 depthwise, 128 channels", [8, 128, 128, 56, 3, 1, 128]),
 ];
 
 fn values(len: usize) -> Vec<f32> {
@@ -18,7 +18,7 @@ fn values(len: usize) -> Vec<f32> {
 }
 
 fn convolutions(c: &mut Criterion) {
-    for (name, images, from, to, side, kernel, stride, groups) in CASES {
+    for (name, [images, from, to, side, kernel, stride, groups]) in CASES {
         let pad = kernel / 2;
         let out = (side + 2 * pad - kernel) / stride + 1;
         let g = Geometry {
@@ -43,8 +43,8 @@ fn convolutions(c: &mut Criterion) {
         // SAFETY: the view covers x, which lives on.
         group.bench_function("forward", |b| b.iter(|| unsafe { forward(&g, images, view, &w, None, &mut out_y) }));
         group.bench_function("input gradient", |b| b.iter(|| input_gradient(&g, images, &y, &w, None, &mut dx)));
-        // SAFETY: as above.
         group.bench_function("weight gradient", |b| {
+            // SAFETY: as above.
             b.iter(|| unsafe { weight_gradient(&g, images, &y, view, &mut dw) })
         });
         group.finish();

@@ -236,7 +236,7 @@ unsafe fn outer_rows<S: Simd, const K: usize>(x: &Block<S::T>) {
                 for p in 0..K {
                     v = S::fma1(a[p], *x.b.offset(p as isize * x.b_rs).add(j), v);
                 }
-                v = v * x.out.alpha;
+                v *= x.out.alpha;
                 if add {
                     v += *c.add(j);
                 }

@@ -209,22 +209,3 @@ fn dropout_is_keyed_and_unbiased() {
     dropout_mask(&mut mask, 0.0, 1, 0);
     assert!(mask.iter().all(|&m| m == 1.0));
 }
-
-#[test]
-#[ignore = "timing"]
-fn timing() {
-    let mut g = Generator::new(0);
-    let mut x = vec![0f32; 1 << 20];
-    let mut time = |name: &str, f: &mut dyn FnMut(&mut [f32])| {
-        let best = (0..9).map(|_| {
-            let t = std::time::Instant::now();
-            f(&mut x);
-            t.elapsed().as_secs_f64()
-        });
-        println!("{name}: {:.3} ns per element", best.fold(f64::MAX, f64::min) * 1e9 / (1 << 20) as f64);
-    };
-    time("uniform f32", &mut |x| g.uniform(x, 0.0, 1.0));
-    time("normal f32", &mut |x| g.normal(x, 0.0, 1.0));
-    time("dropout, all threads", &mut |x| dropout_in_place(x, 0.1, 1, 0));
-    time("dropout, one chunk at a time", &mut |x| x.chunks_mut(1 << 14).for_each(|x| dropout_in_place(x, 0.1, 1, 0)));
-}

@@ -31,12 +31,12 @@ impl Op for Linear {
             "mat1 and mat2 shapes cannot be multiplied ({rows}x{k} and {}x{n})",
             w.shape()[1]
         );
-        for t in ins {
-            let (a, b) = (x.dtype().scalar_name(), t.dtype().scalar_name());
-            if ins.len() == 2 && a != b {
+        if let Some(other) = ins.iter().find(|t| t.dtype() != x.dtype()) {
+            let (a, b) = (x.dtype().scalar_name(), other.dtype().scalar_name());
+            if ins.len() == 2 {
                 bail!(Runtime, "expected m1 and m2 to have the same dtype, but got: {a} != {b}");
             }
-            ensure!(a == b, Runtime, "mat1 and mat2 must have the same dtype, but got {a} and {b}");
+            bail!(Runtime, "mat1 and mat2 must have the same dtype, but got {a} and {b}");
         }
         if let Some(b) = ins.get(2) {
             ensure!(b.shape() == [n], Runtime, "linear: expected bias of shape ({n},), got {:?}", b.shape());
