@@ -61,7 +61,7 @@ fn batch_norm_moves_running_statistics() {
     assert!(mean.version() > before);
     let one = Tensor::from_slice(&[1.0f32, 10.0], &[1, 2]).unwrap();
     let e = batch_norm(&one, None, None, None, None, true, 0.5, 1e-5).unwrap_err().to_string();
-    assert_eq!(e, "Expected more than 1 value per channel when training, got input size [1, 2]");
+    assert_eq!(e, "Expected more than 1 value per channel when training, got input size rsnn.Size([1, 2])");
 }
 
 #[test]
