@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import rsnn
 
 CAPPED = """
@@ -18,7 +19,7 @@ print(rsnn.memory.stats()["cached"])
 
 
 def run(code, **environment):
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment})
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
     assert out.returncode == 0, out.stderr
     return out.stdout
 
@@ -62,3 +63,33 @@ def test_memory_is_flat_over_5000_steps_of_changing_shapes():
         held.append(stats["live"] + stats["cached"])
     # Each of the 211 lengths came by in the first 1000 steps.
     assert max(held[1000:]) <= 1.02 * max(held[:1000]), (max(held[:1000]), max(held[1000:]))
+
+
+FORKED = """
+import os, threading, rsnn
+
+stop = False
+def busy():
+    while not stop:
+        rsnn.ones(70_000)
+        rsnn.memory.empty_cache()
+
+threads = [threading.Thread(target=busy) for _ in range(3)]
+for t in threads:
+    t.start()
+for _ in range(60):
+    child = os.fork()
+    if child == 0:
+        rsnn.ones(70_000)
+        rsnn.memory.empty_cache()
+        os._exit(0)
+    os.waitpid(child, 0)
+stop = True
+for t in threads:
+    t.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_can_allocate_while_other_threads_do():
+    run(FORKED)

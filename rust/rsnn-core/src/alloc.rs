@@ -86,6 +86,8 @@ pub(crate) fn allocate(bytes: usize) -> Result<*mut u8> {
         return Ok(p as *mut u8);
     }
     MISSES.fetch_add(1, Relaxed);
+    #[cfg(unix)]
+    watch_fork();
     let p = fresh(rounded);
     if !p.is_null() {
         return Ok(p);
@@ -100,6 +102,25 @@ pub(crate) fn allocate(bytes: usize) -> Result<*mut u8> {
         )));
     }
     Ok(p)
+}
+
+/// Keeps `fork` out while another thread holds a bin: in the child nobody would ever release it.
+#[cfg(unix)]
+fn watch_fork() {
+    extern "C" fn hold() {
+        BINS.iter().for_each(|bin| std::mem::forget(bin.lock()));
+    }
+    extern "C" fn release() {
+        for bin in &BINS {
+            // SAFETY: `hold` locked every bin in this thread, or in its parent's.
+            unsafe { bin.force_unlock() };
+        }
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handlers only lock and unlock.
+        unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) };
+    });
 }
 
 fn fresh(rounded: usize) -> *mut u8 {
