@@ -228,7 +228,7 @@ SINGLES = {
 
 
 def test_promotion():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
 
     def name(t):
         return str(getattr(t, "dtype", t)).rpartition(".")[2]
@@ -274,7 +274,7 @@ def piece(r, size):
 
 
 def test_indexing_against_torch():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
     r = random.Random(5)
     shape = (3, 4, 2)
     for trial in range(200):
@@ -336,7 +336,7 @@ def test_threads_give_the_same_bits():
     ],
 )  # fmt: skip
 def test_printing(make):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: nothing to compare with")
     assert repr(make(rsnn)).replace("rsnn.", "torch.") == repr(make(torch))
 
 
