@@ -32,6 +32,8 @@ const DOT_SHORT: usize = 128;
 const DOT_LONG: usize = 1024;
 /// Bytes of an unpacked B that several strips of A read.
 const DIRECT_BYTES: usize = 192 << 10;
+/// Bytes of an A that every panel of B meets at once.
+const A_BYTES: usize = 256 << 10;
 /// Bytes of packed B at a time.
 const B_BYTES: usize = 16 << 20;
 
@@ -63,6 +65,11 @@ impl<T: Real> Job<T> {
                 && self.b.cs == 1
                 && self.k * self.n * size_of::<T>() <= DIRECT_BYTES
                 && !row.is_multiple_of(2048)
+    }
+
+    /// All of A stays in L2: a panel of B can be packed by the task that uses it, and is then still in its cache.
+    fn panels_pay(&self, kernel: &Kernel<T>) -> bool {
+        self.m >= 32 && self.m * self.k * size_of::<T>() <= A_BYTES && self.n >= 4 * kernel.nr
     }
 
     /// Few terms and rows that lie side by side: storing C is the work, tiles only delay it.
@@ -100,6 +107,8 @@ pub unsafe fn run<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
             sweep(kernel, job, parallel);
         } else if job.n <= SWEEP_ROWS && job.a.rs == 1 {
             sweep(kernel, &job.swapped(), parallel);
+        } else if job.panels_pay(kernel) {
+            by_panel(kernel, job, parallel);
         } else {
             packed(kernel, job, parallel);
         }
@@ -185,6 +194,18 @@ impl<T: Real> Job<T> {
             out: self.out.at(i.0, j.0),
         }
     }
+
+    /// The same for `k.1` products from `k.0` on: added to what C holds, finished with the last.
+    fn k_block(&self, kernel: &Kernel<T>, i: (usize, usize), j: (usize, usize), k: (usize, usize)) -> Block<T> {
+        let mut block = self.block(kernel, i, j);
+        block.k = k.1;
+        block.a = self.a.at(i.0, k.0).p;
+        block.out.add |= k.0 > 0;
+        if k.0 + k.1 < self.k {
+            (block.out.act, block.out.bias) = (Act::None, std::ptr::null());
+        }
+        block
+    }
 }
 
 /// No packing, but for columns that do not fill a vector or do not lie side by side.
@@ -209,6 +230,43 @@ unsafe fn direct<T: Real>(kernel: &Kernel<T>, job: &Job<T>) {
             });
         }
     }
+}
+
+/// One task for each panel of B, which the task packs: no waiting until all of B is packed.
+unsafe fn by_panel<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
+    let (nr, mr) = (kernel.nr, kernel.mr);
+    let kc = even_part(job.k, kernel.kc, 8);
+    let threads = if parallel && job.work() > SERIAL { pool::num_threads() } else { 1 };
+    let in_place = job.a.cs == 1;
+    let height = job.m.next_multiple_of(mr);
+    with(Slot::A, if in_place { 0 } else { height * job.k + 64 }, |buf: *mut T| {
+        let packed = pool::SendPtr(buf);
+        if !in_place {
+            // `[K block][strip][k][mr]`
+            for p in (0..job.k).step_by(kc) {
+                let kb = (job.k - p).min(kc);
+                // SAFETY: the buffer holds every K block, and 64 elements more.
+                unsafe { (kernel.pack_a)(packed.get().add(p * height), job.a.at(0, p), job.m, kb) };
+            }
+        }
+        pool_or_serial(threads, job.n.div_ceil(nr), |panel| {
+            let j = (panel * nr, (panel * nr + nr).min(job.n));
+            with(Slot::B, nr * kc, |buf: *mut T| {
+                for p in (0..job.k).step_by(kc) {
+                    let mut block = job.k_block(kernel, (0, job.m), j, (p, (job.k - p).min(kc)));
+                    if !in_place {
+                        (block.a, block.a_packed) = (packed.get().wrapping_add(p * height), true);
+                    }
+                    (block.b, block.b_rs) = (buf, nr as isize);
+                    // SAFETY: the buffer holds one panel of a K block; tasks own disjoint columns of C.
+                    unsafe {
+                        (kernel.pack_b)(buf, job.b.at(p, j.0), block.k, j.1 - j.0);
+                        (kernel.block)(kernel, &block);
+                    }
+                }
+            });
+        });
+    });
 }
 
 /// Columns `j0..j0+n` with their packed B: `[K block][panel][k][nr]`.
@@ -267,7 +325,8 @@ fn pool_or_serial(threads: usize, n: usize, f: impl Fn(usize) + Sync) {
     if threads > 1 { pool::for_each_chunk(n, f) } else { (0..n).for_each(f) }
 }
 
-/// Rows and columns of tasks: row blocks fit L2; with several threads there are a few tasks for each.
+/// Rows and columns of tasks: row blocks fit L2; with several threads there are a few tasks for each, the same number if
+/// the shape allows: one task too many of nine costs a tenth.
 fn grid(strips: usize, panels: usize, mc: usize, threads: usize) -> (usize, usize) {
     let rows = strips.div_ceil(mc.max(1));
     if threads == 1 {
@@ -276,8 +335,13 @@ fn grid(strips: usize, panels: usize, mc: usize, threads: usize) -> (usize, usiz
     let want = 4 * threads;
     // Row blocks shrink to 8 strips, then columns are cut into groups of at least 4 panels.
     let rows = rows.max(want.min(strips / 8)).max(1);
-    let cols = want.div_ceil(rows).min(panels.div_ceil(4)).max(1);
-    (rows, if rows >= want { 1 } else { cols })
+    let rows = if rows < threads { rows } else { rows.next_multiple_of(threads) };
+    if rows >= want {
+        return (rows, 1);
+    }
+    let cols = want.div_ceil(rows);
+    let cols = if rows.is_multiple_of(threads) { cols } else { cols.next_multiple_of(threads) };
+    (rows, cols.min(panels.div_ceil(4)).max(1))
 }
 
 /// The whole K loop for one block of C.
@@ -287,27 +351,19 @@ unsafe fn task_block<T: Real>(kernel: &Kernel<T>, job: &Job<T>, b: &Packed<T>, i
         return;
     }
     let width = b.n.next_multiple_of(nr);
-    // Unpacked rows of A serve a few panels well, unless their distance maps them to the same cache set.
-    let in_place = job.a.cs == 1 && j.1 - j.0 <= 4 * nr && !(job.a.rs as usize * size_of::<T>()).is_multiple_of(2048);
+    // Rows are read where they lie, unless their distance maps them all to one set of the first cache.
+    let in_place = job.a.cs == 1 && !(job.a.rs as usize * size_of::<T>()).is_multiple_of(4096);
     let len = if in_place { 0 } else { m.next_multiple_of(kernel.mr) * b.kc + 64 };
     with(Slot::A, len, |buf: *mut T| {
         for p in (0..job.k).step_by(b.kc) {
             let kb = (job.k - p).min(b.kc);
-            let last = p + kb == job.k;
-            let mut block = job.block(kernel, i, (b.j0 + j.0, b.j0 + j.1));
-            block.k = kb;
+            let mut block = job.k_block(kernel, i, (b.j0 + j.0, b.j0 + j.1), (p, kb));
             block.b = b.b.get().wrapping_add(p * width + j.0 * kb);
             (block.b_rs, block.b_panel) = (nr as isize, (nr * kb) as isize);
-            block.out.add |= p > 0;
-            if !last {
-                (block.out.act, block.out.bias) = (Act::None, std::ptr::null());
-            }
-            let a = job.a.at(i.0, p);
-            block.a = a.p;
             // SAFETY: rows i, K range p..p+kb of A; the buffers hold the packed forms.
             unsafe {
                 if !in_place {
-                    (kernel.pack_a)(buf, a, m, kb);
+                    (kernel.pack_a)(buf, job.a.at(i.0, p), m, kb);
                     (block.a, block.a_packed) = (buf, true);
                 }
                 (kernel.block)(kernel, &block);
