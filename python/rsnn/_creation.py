@@ -5,7 +5,7 @@ from operator import index
 from . import _rsnn as _C
 from ._arguments import into
 from ._dtypes import iinfo
-from ._layout import _refuse_layout, channels_last, channels_last_3d
+from ._layout import _refuse_layout, channels_last, channels_last_3d, contiguous_format
 from ._size import Size
 
 Tensor = _C.Tensor
@@ -245,8 +245,11 @@ def _like(x, value, dtype, layout, device, requires_grad, memory_format):
     if not isinstance(x, Tensor):
         raise TypeError(f"argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     dtype, device = dtype or x.dtype, device if device is not None else x.device
-    shape = list(x.shape)
-    t = _C.empty(shape, dtype, device) if value is None else _C.full(shape, value, dtype, device)
+    if memory_format == contiguous_format:
+        shape = list(x.shape)
+        t = _C.empty(shape, dtype, device) if value is None else _C.full(shape, value, dtype, device)
+    else:
+        t = _C.empty_like(x, dtype, device) if value is None else _C.full_like(x, value, dtype, device)
     if memory_format in (channels_last, channels_last_3d):
         t = t.contiguous(memory_format=memory_format)
     return t.requires_grad_(True) if requires_grad else t

@@ -2,7 +2,8 @@
 
 from . import _rsnn as _C
 from ._arguments import into
-from ._creation import _device, _dtype, _finish, _shape, _sizes
+from ._creation import _device, _dtype, _finish, _shape, _sizes, empty_like
+from ._layout import channels_last, channels_last_3d
 from .random import default_generator as default_generator
 
 Tensor = _C.Tensor
@@ -48,22 +49,26 @@ def randperm(
     return _finish(_C.randperm(n, kind, _device(device), generator), None, requires_grad, out, dtype)
 
 
-def _drawn_like(draw, input, dtype, device, **options):
-    return draw(list(input.shape), dtype=dtype or input.dtype, device=device if device is not None else input.device, **options)
+def _drawn_like(draw, fill, input, dtype, device, memory_format, requires_grad, **options):
+    dtype, device = dtype or input.dtype, device if device is not None else input.device
+    if input._is_contiguous() and memory_format not in (channels_last, channels_last_3d):
+        return draw(list(input.shape), dtype=dtype, device=device, requires_grad=requires_grad, **options)
+    t = fill(empty_like(input, dtype=dtype, device=device, memory_format=memory_format), **options)
+    return t.requires_grad_(True) if requires_grad else t
 
 
 def rand_like(
     input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
 ):
     """Draw uniformly, shaped like `input`."""
-    return _drawn_like(rand, input, dtype, device, generator=generator, requires_grad=requires_grad)
+    return _drawn_like(rand, Tensor.uniform_, input, dtype, device, memory_format, requires_grad, generator=generator)
 
 
 def randn_like(
     input, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None
 ):
     """Draw normally, shaped like `input`."""
-    return _drawn_like(randn, input, dtype, device, generator=generator, requires_grad=requires_grad)
+    return _drawn_like(randn, Tensor.normal_, input, dtype, device, memory_format, requires_grad, generator=generator)
 
 
 def randint_like(
@@ -73,7 +78,8 @@ def randint_like(
     """Draw integers, shaped like `input`."""
     low, high = (0, low) if high is None else (low, high)
     draw = lambda size, **options: randint(low, high, size, **options)
-    return _drawn_like(draw, input, dtype, device, generator=generator, requires_grad=requires_grad)
+    fill = lambda t, generator: t.random_(int(low), int(high), generator=generator)
+    return _drawn_like(draw, fill, input, dtype, device, memory_format, requires_grad, generator=generator)
 
 
 def normal(

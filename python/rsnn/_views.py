@@ -4,6 +4,7 @@ import math
 
 from . import _rsnn as _C
 from ._arguments import one_of, required
+from ._layout import preserve_format
 
 Tensor = _C.Tensor
 
@@ -274,7 +275,7 @@ def unbind(input, dim=0, *, axis=None):
 def clone(input, *, memory_format=None):
     """Copy a tensor; gradients flow through."""
     y = _C.clone(input)
-    return y if memory_format is None else y.contiguous(memory_format=memory_format)
+    return y if memory_format in (None, preserve_format) else y.contiguous(memory_format=memory_format)
 
 
 def detach(input):

@@ -85,6 +85,42 @@ impl Layout {
         true
     }
 
+    /// Row-major without gaps, strides of dimensions of size 1 included.
+    pub fn is_row_major(&self) -> bool {
+        let mut expected = 1isize;
+        self.shape.iter().zip(&self.strides).rev().all(|(&d, &s)| {
+            let fits = s == expected;
+            expected *= d.max(1) as isize;
+            fits
+        })
+    }
+
+    /// `(N, C, H, W)` that lies in memory as `(N, H, W, C)`; dimensions of size 1 have no say.
+    pub fn is_channels_last(&self) -> bool {
+        let mut expected = 1isize;
+        self.ndim() == 4
+            && [1, 3, 2, 0].iter().all(|&i| {
+                let (d, s) = (self.shape[i], self.strides[i]);
+                let fits = d == 1 || s == expected;
+                expected *= d as isize;
+                fits
+            })
+    }
+
+    /// Without gaps or overlaps, dimensions in any order.
+    pub fn is_dense(&self) -> bool {
+        let mut long: SmallVec<[(isize, usize); 6]> =
+            self.strides.iter().copied().zip(self.shape.iter().copied()).filter(|(_, d)| *d != 1).collect();
+        long.sort_unstable();
+        let mut expected = 1isize;
+        self.numel() == 0
+            || long.iter().all(|&(s, d)| {
+                let fits = s == expected;
+                expected *= d as isize;
+                fits
+            })
+    }
+
     /// Strides for reading this layout as `shape` (broadcast dimensions get stride 0). `shape` must be a broadcast of ours.
     pub fn broadcast_strides(&self, shape: &[usize]) -> Strides {
         let lead = shape.len() - self.ndim();

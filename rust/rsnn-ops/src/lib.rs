@@ -28,6 +28,7 @@ pub mod matmul;
 pub mod op;
 pub mod pad;
 pub mod pdist;
+pub mod pointwise;
 pub mod pool;
 pub mod profile;
 pub mod random;

@@ -1,5 +1,6 @@
 //! The op contract: one type per op says its name, checks, kernels and gradient. `apply` is the only road to a kernel.
 use crate::autograd::{self, Ctx, Node};
+use crate::pointwise;
 use crate::release;
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Element, Layout, Result, bail, ensure};
@@ -44,8 +45,14 @@ pub trait Op: Send + Sync + 'static {
 
     /// Output `i` before the kernel runs: contiguous, unless the op keeps the layout of an input.
     fn empty(&self, i: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
-        let _ = (i, ins);
-        Tensor::empty_meta(meta)
+        let _ = i;
+        if self.pointwise() { pointwise::empty(meta, ins) } else { Tensor::empty_meta(meta) }
+    }
+
+    /// True when each element of the one output depends on the elements at its place alone: the output follows the layouts of
+    /// the inputs, and kernels may see the dimensions in any order.
+    fn pointwise(&self) -> bool {
+        false
     }
 
     /// The CPU kernel. Inputs are contiguous unless `strided` says otherwise; outputs are what `empty` gave, or contiguous.
@@ -224,6 +231,14 @@ pub fn run(op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
             t.device()
         );
     }
+    if op.pointwise() && !outs.iter().all(Tensor::is_contiguous) {
+        let (ins, outs) = pointwise::arranged(ins, outs);
+        return run_on(device, op, &ins, &outs);
+    }
+    run_on(device, op, ins, outs)
+}
+
+fn run_on(device: Device, op: &dyn Op, ins: &[Tensor], outs: &[Tensor]) -> Result<()> {
     match device {
         Device::Cpu => run_cpu(op, ins, outs).and_then(|()| crate::interrupt::finished()),
         Device::Gpu(index) => crate::gpu::run(op, ins, outs, index),

@@ -96,13 +96,23 @@ impl Tensor {
 
     /// A contiguous tensor with uninitialised elements.
     pub fn empty(shape: &[usize], dtype: DType, device: Device) -> Result<Tensor> {
-        let bytes = checked_numel(shape)? * dtype.size();
+        Tensor::allocate(Layout::contiguous(shape), dtype, device)
+    }
+
+    /// A tensor with uninitialised elements and strides that leave no gaps.
+    pub fn empty_strided(shape: &[usize], strides: Strides, dtype: DType, device: Device) -> Result<Tensor> {
+        Tensor::allocate(Layout { shape: Dims::from_slice(shape), strides, offset: 0 }, dtype, device)
+    }
+
+    /// Room for as many elements as `layout`, which has no gaps, shows.
+    fn allocate(layout: Layout, dtype: DType, device: Device) -> Result<Tensor> {
+        let bytes = checked_numel(&layout.shape)? * dtype.size();
         let storage = match device {
             Device::Cpu => Storage::cpu(bytes)?,
             Device::Gpu(index) => crate::gpu::storage(index, bytes)?,
         };
         let storage = Arc::new(storage.for_inference(crate::autograd::is_inference()));
-        Ok(Tensor::from_body(Body::new(storage, dtype, Layout::contiguous(shape))))
+        Ok(Tensor::from_body(Body::new(storage, dtype, layout)))
     }
 
     pub fn empty_meta(meta: &Meta) -> Result<Tensor> {

@@ -108,7 +108,7 @@ fn alias(x: In) -> Out {
 }
 #[pyfunction]
 fn clone(x: In) -> Out {
-    run(|| copy::copy(&x))
+    run(|| copy::clone(&x))
 }
 #[pyfunction]
 fn contiguous(x: In) -> Out {
@@ -147,6 +147,18 @@ fn empty(shape: Vec<i64>, dtype: PyDType, dev: Option<&Bound<'_, PyAny>>) -> Out
 fn full(shape: Vec<i64>, value: f64, dtype: PyDType, dev: Option<&Bound<'_, PyAny>>) -> Out {
     let (shape, dev) = (unsigned(&shape)?, device(dev)?);
     run(|| fill::full(&shape, value, dtype.0, dev))
+}
+#[pyfunction]
+#[pyo3(signature = (x, dtype, dev=None))]
+fn empty_like(x: In, dtype: PyDType, dev: Option<&Bound<'_, PyAny>>) -> Out {
+    let dev = device(dev)?;
+    run(|| rsnn_ops::pointwise::empty_like(&x, dtype.0, dev))
+}
+#[pyfunction]
+#[pyo3(signature = (x, value, dtype, dev=None))]
+fn full_like(x: In, value: f64, dtype: PyDType, dev: Option<&Bound<'_, PyAny>>) -> Out {
+    let dev = device(dev)?;
+    run(|| fill::full_like(&x, value, dtype.0, dev))
 }
 #[pyfunction]
 fn arange(start: f64, end: f64, step: f64, dtype: PyDType) -> Out {
@@ -291,6 +303,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         fill_,
         empty,
         full,
+        empty_like,
+        full_like,
         arange,
         linspace,
         result_type,

@@ -6,7 +6,7 @@ use super::plan::{Buffer, Plan, key};
 use super::{anomaly, plan};
 use crate::op::Grads;
 use crate::tensor::{Meta, Tensor};
-use rsnn_core::{Result, ensure};
+use rsnn_core::{Layout, Result, ensure};
 use smallvec::SmallVec;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -225,8 +225,13 @@ impl Engine {
         let new = match leaf.grad() {
             None if self.how.create => g,
             // A gradient that nobody else holds becomes `.grad` as it is.
-            None if g.is_unshared() && g.is_contiguous() => g.detach(),
-            None => crate::copy::copy(&g.detach())?,
+            None if g.is_unshared() && lies_as(&g, leaf) => g.detach(),
+            None => {
+                let like = if leaf.layout().is_dense() { leaf.layout().clone() } else { Layout::contiguous(g.shape()) };
+                let fresh = Tensor::empty_strided(g.shape(), like.strides, g.dtype(), g.device())?;
+                crate::copy::copy_into(&g, &fresh)?;
+                fresh
+            }
             Some(old) if self.how.create => crate::elementwise::add(&old, &g)?,
             Some(old) => {
                 let _mode = GradMode::set(false);
@@ -243,6 +248,15 @@ impl Engine {
     }
 }
 
+/// Whether `.grad` of `leaf` may lie in memory as `g` does: like a leaf without gaps, or row-major.
+fn lies_as(g: &Tensor, leaf: &Tensor) -> bool {
+    let (g, leaf) = (g.layout(), leaf.layout());
+    if !leaf.is_dense() {
+        return g.is_contiguous();
+    }
+    (0..g.ndim()).all(|d| g.shape[d] == 1 || g.strides[d] == leaf.strides[d])
+}
+
 fn capture(captured: &mut Captured, wanted: &[(u32, usize)], grads: &Buffer) {
     for &(nr, at) in wanted {
         // A pass that accumulates into leaves captures nothing.
@@ -254,7 +268,7 @@ fn capture(captured: &mut Captured, wanted: &[(u32, usize)], grads: &Buffer) {
 
 /// Adds a second gradient to a first one, in place when nobody else sees it.
 fn accumulate(have: Tensor, more: Tensor, create: bool) -> Result<Tensor> {
-    if !create && have.is_unshared() && have.dtype() == more.dtype() && have.is_contiguous() {
+    if !create && have.is_unshared() && have.dtype() == more.dtype() && have.layout().is_dense() {
         crate::elementwise::add_into(&have, &more)?;
         return Ok(have);
     }

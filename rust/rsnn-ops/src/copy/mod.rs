@@ -5,6 +5,7 @@ pub(crate) mod gpu;
 use crate::autograd::Ctx;
 use crate::index::kernel::by_size;
 use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
+use crate::pointwise;
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
 use rsnn_cpu::{convert, loops, moves, pool};
@@ -85,9 +86,10 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
     Ok(y)
 }
 
-/// Clone and cast: one op, since a clone is a cast to the same dtype.
+/// Clone and cast: one op, since a clone is a cast to the same dtype. The result is row-major, or lies as its input does.
 struct To {
     dtype: DType,
+    keep: bool,
 }
 
 impl Op for To {
@@ -115,11 +117,22 @@ impl Op for To {
     fn half(&self) -> Half {
         Half::Native
     }
+    fn empty(&self, _: usize, meta: &Meta, ins: &[Tensor]) -> Result<Tensor> {
+        if self.keep { pointwise::empty_like(&ins[0], meta.dtype, meta.device) } else { Tensor::empty_meta(meta) }
+    }
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 /// A contiguous copy of `x`; differentiable.
 pub fn copy(x: &Tensor) -> Result<Tensor> {
-    apply(To { dtype: x.dtype() }, std::slice::from_ref(x))
+    apply(To { dtype: x.dtype(), keep: false }, std::slice::from_ref(x))
+}
+
+/// A copy of `x` that lies in memory as `x` does; differentiable.
+pub fn clone(x: &Tensor) -> Result<Tensor> {
+    apply(To { dtype: x.dtype(), keep: true }, std::slice::from_ref(x))
 }
 
 /// `x.to(dtype)`; differentiable, and `x` itself when it has that dtype.
@@ -127,7 +140,7 @@ pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
     if x.dtype() == dtype {
         return Ok(x.clone());
     }
-    apply(To { dtype }, std::slice::from_ref(x))
+    apply(To { dtype, keep: true }, std::slice::from_ref(x))
 }
 
 /// `x.contiguous()`; differentiable.

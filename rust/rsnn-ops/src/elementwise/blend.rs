@@ -126,6 +126,9 @@ impl Op for Blend {
     fn strided(&self) -> bool {
         true
     }
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 fn blend(op: Blend, ins: &[Tensor]) -> Result<Tensor> {

@@ -212,6 +212,10 @@ impl Op for Binary {
     fn strided(&self) -> bool {
         true
     }
+
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 /// The operands as the kernel's type.
@@ -419,7 +423,7 @@ pub fn scale(x: &Tensor, value: f64) -> Result<Tensor> {
 pub fn add_into(a: &Tensor, b: &Tensor) -> Result<()> {
     let b = if b.dtype() == a.dtype() { b.clone() } else { crate::copy::cast(b, a.dtype())? };
     if a.dtype().is_half() {
-        let sum = Tensor::empty(a.shape(), a.dtype(), a.device())?;
+        let sum = crate::pointwise::empty_like(a, a.dtype(), a.device())?;
         crate::op::run(&Add, &[a.clone(), b], std::slice::from_ref(&sum))?;
         crate::copy::copy_into(&sum, a)?;
     } else {

@@ -2,6 +2,7 @@
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 
+use crate::pointwise;
 use crate::tensor::Tensor;
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
 use rsnn_cpu::{loops, pool, simd};
@@ -12,7 +13,7 @@ pub fn fill_raw(x: &Tensor, value: f64) -> Result<()> {
         return crate::gpu::fill(x, value);
     }
     dispatch!(all, x.dtype(), T => {
-        let v = [T::from_f64(value)];
+        let (x, v) = (pointwise::flat(x), [T::from_f64(value)]);
         let zeros = rsnn_core::Strides::from_elem(0, x.ndim());
         // SAFETY: one source element with stride 0; the layout of `x` lies in its storage.
         unsafe { loops::unary(x.shape(), (v.as_ptr(), &zeros), (x.ptr::<T>(), x.strides()), |v| v) }
@@ -31,8 +32,15 @@ pub fn zeros(shape: &[usize], dtype: DType, device: Device) -> Result<Tensor> {
     full(shape, 0.0, dtype, device)
 }
 
+/// A tensor of one value that lies in memory as `x` does.
+pub fn full_like(x: &Tensor, value: f64, dtype: DType, device: Device) -> Result<Tensor> {
+    let t = pointwise::empty_like(x, dtype, device)?;
+    fill_raw(&t, value)?;
+    Ok(t)
+}
+
 pub fn zeros_like(x: &Tensor) -> Result<Tensor> {
-    zeros(x.shape(), x.dtype(), x.device())
+    full_like(x, 0.0, x.dtype(), x.device())
 }
 
 /// `start, start + step, ..` up to but without `end`.

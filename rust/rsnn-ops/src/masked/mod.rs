@@ -55,6 +55,9 @@ impl Op for MaskedFill {
     fn half(&self) -> Half {
         Half::Native
     }
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 fn fill_where(x: &Tensor, mask: &Tensor, value: &Tensor, out: &Tensor) {

@@ -1,15 +1,9 @@
 //! In-place fills, in the order of memory as torch draws them.
 use super::{Generator, Handle, with};
+use crate::pointwise::memory_order;
 use crate::tensor::Tensor;
 use crate::view::View;
 use rsnn_core::{DType, Device, Element, Result, bail, broadcast_shapes, dispatch, ensure};
-
-/// Dimensions from the largest stride to the smallest: the order in which torch walks a tensor when it fills it.
-fn memory_order(x: &Tensor) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..x.ndim()).collect();
-    order.sort_by_key(|&d| std::cmp::Reverse(x.strides()[d].unsigned_abs()));
-    order
-}
 
 fn permuted(x: &Tensor, order: &[usize]) -> Tensor {
     x.alias(View::Permute(order.to_vec()).layout(x.layout()))

@@ -62,6 +62,9 @@ impl Op for Where {
     fn half(&self) -> Half {
         Half::Native
     }
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 /// `a` where `condition` holds, `b` elsewhere, broadcast together.

@@ -111,6 +111,9 @@ impl Op for Special {
     fn strided(&self) -> bool {
         true
     }
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 fn each<A: Copy + Sync, B: Copy + Send>(a: &[A], b: &[A], out: &mut [B], f: impl Fn(A, A) -> B + Sync) {

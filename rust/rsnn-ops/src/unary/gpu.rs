@@ -103,9 +103,9 @@ pub(super) fn forward(name: &str, params: Params, call: &GpuCall) -> Result<()> 
     }
 }
 
-/// `(saved, g) -> dx`.
+/// `(g, saved) -> dx`.
 pub(super) fn backward(name: &str, params: Params, call: &GpuCall) -> Result<()> {
-    let [saved, g] = call.ins else { return Err(no_kernel(name, DType::F32)) };
+    let [g, saved] = call.ins else { return Err(no_kernel(name, DType::F32)) };
     match find(name).filter(|_| g.dtype() == DType::F32 && saved.dtype() == DType::F32) {
         Some(row) => launch(row.0, row.2, params, saved, Some(g), &call.outs[0]),
         None => Err(no_kernel(name, g.dtype())),

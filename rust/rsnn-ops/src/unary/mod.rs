@@ -16,6 +16,7 @@ pub(crate) use special::lgamma;
 
 use crate::autograd::{self, Ctx};
 use crate::op::{CpuCall, Grads, Metas, Op, Saves, apply};
+use crate::pointwise;
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Result, bail, ensure};
 use rsnn_cpu::pool;
@@ -168,12 +169,9 @@ impl Op for Unary {
         if autograd::is_enabled() || !has_slope(self.row, g.device()) {
             return Ok(smallvec::smallvec![Some(grad(&saved, g, self.params)?)]);
         }
-        let out = Tensor::empty(g.shape(), g.dtype(), g.device())?;
-        crate::op::run(
-            &SlopeOf { row: self.row, params: self.params },
-            &[saved, g.clone()],
-            std::slice::from_ref(&out),
-        )?;
+        let ins = [g.clone(), saved];
+        let out = pointwise::empty(&g.meta(), &ins)?;
+        crate::op::run(&SlopeOf { row: self.row, params: self.params }, &ins, std::slice::from_ref(&out))?;
         Ok(smallvec::smallvec![Some(out)])
     }
 
@@ -184,9 +182,13 @@ impl Op for Unary {
             Needs::Nothing => Saves::NONE,
         }
     }
+
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
-/// The fused gradient kernel; runs only inside `Unary::vjp`, which has the differentiable form.
+/// `(g, saved) -> dx`: the fused gradient kernel; runs only inside `Unary::vjp`, which has the differentiable form.
 struct SlopeOf {
     row: &'static Row,
     params: Params,
@@ -197,13 +199,13 @@ impl Op for SlopeOf {
         self.row.name
     }
     fn infer(&self, ins: &[Tensor]) -> Result<Metas> {
-        Ok(smallvec::smallvec![ins[1].meta()])
+        Ok(smallvec::smallvec![ins[0].meta()])
     }
     fn cpu(&self, call: &CpuCall) -> Result<()> {
-        let (n, p) = (call.ins[1].numel(), self.params);
+        let (n, p) = (call.ins[0].numel(), self.params);
         macro_rules! go {
             ($t:ty, $slope:ident) => {{
-                let (s, g, out) = (call.input::<$t>(0), call.input::<$t>(1), call.output::<$t>(0));
+                let (s, g, out) = (call.input::<$t>(1), call.input::<$t>(0), call.output::<$t>(0));
                 let chunks = pool::split(n, 16 * 1024);
                 let to = pool::SendPtr(out.as_mut_ptr());
                 pool::for_each_chunk(chunks, |c| {
@@ -227,6 +229,9 @@ impl Op for SlopeOf {
     }
     fn vjp(&self, _: &Ctx, _: &[Option<Tensor>]) -> Result<Grads> {
         crate::op::not_differentiable(self.row.name)
+    }
+    fn pointwise(&self) -> bool {
+        true
     }
 }
 
@@ -270,7 +275,9 @@ pub fn unary(name: &str, x: &Tensor, params: Params) -> Result<Tensor> {
 pub fn unary_(name: &str, x: &Tensor, params: Params) -> Result<()> {
     let recorded =
         autograd::is_enabled() && (x.requires_grad() || x.autograd().base.as_ref().is_some_and(Tensor::requires_grad));
-    let plain = x.is_contiguous() && x.device() == Device::Cpu && matches!(x.dtype(), DType::F32 | DType::F64);
+    // Where there are no gaps, the dimensions may come in the order of memory.
+    let flat = pointwise::flat(x);
+    let plain = flat.is_contiguous() && x.device() == Device::Cpu && matches!(x.dtype(), DType::F32 | DType::F64);
     if TESTS.contains(&name) || recorded || !plain {
         // Backward may read what `x` held before, so those values stay as a copy.
         let value = if recorded { unary(name, &crate::copy::copy(x)?, params)? } else { unary(name, x, params)? };
@@ -286,8 +293,8 @@ pub fn unary_(name: &str, x: &Tensor, params: Params) -> Result<()> {
     autograd::check_inplace(x)?;
     let row = row(name)?;
     match x.dtype() {
-        DType::F32 => in_place(x.as_mut_slice(), |a, b| (row.f32)(a, b, params)),
-        _ => in_place(x.as_mut_slice(), |a, b| (row.f64)(a, b, params)),
+        DType::F32 => in_place(flat.as_mut_slice(), |a, b| (row.f32)(a, b, params)),
+        _ => in_place(flat.as_mut_slice(), |a, b| (row.f64)(a, b, params)),
     }
     x.bump_version();
     Ok(())

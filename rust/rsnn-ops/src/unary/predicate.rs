@@ -31,6 +31,9 @@ impl Op for Test {
     fn saves(&self) -> Saves {
         Saves::NONE
     }
+    fn pointwise(&self) -> bool {
+        true
+    }
 }
 
 fn run<T: Element>(name: &str, call: &CpuCall) {

@@ -2,12 +2,17 @@
 use crate::prelude::*;
 use rsnn_core::{DType, Result, bf16, ensure, f16};
 use rsnn_cpu::rows::optim::{self as rows, Family, Item, Rule};
-use rsnn_ops::{Device, Tensor, copy, release};
+use rsnn_ops::{Device, Tensor, copy, pointwise, release};
 
 /// `t` as a contiguous tensor of `dtype`, itself where it is one.
 fn ready(t: &Tensor, dtype: DType) -> Result<Tensor> {
     let t = t.detach();
     if t.dtype() == dtype { copy::contiguous(&t) } else { copy::contiguous(&copy::cast(&t, dtype)?) }
+}
+
+/// `t` with its dimensions as `param` has them in memory: what lies alike needs no copy.
+fn seen(t: &Tensor, param: &Tensor) -> Tensor {
+    if param.is_contiguous() { t.clone() } else { pointwise::reordered_as(t, param) }
 }
 
 /// One parameter's tensors: itself, its gradient, its states.
@@ -51,9 +56,9 @@ fn take_step<R: Rule<S>, const S: usize>(
         }
         let mut state = [const { None }; S];
         for (slot, all) in state.iter_mut().zip(&states) {
-            *slot = all.get(i).map(|t| ready(t, dtype)).transpose()?;
+            *slot = all.get(i).map(|t| ready(&seen(t, p), dtype)).transpose()?;
         }
-        slots.push(Slot { param: ready(p, dtype)?, grad: ready(&grads[i], dtype)?, state });
+        slots.push(Slot { param: ready(&seen(p, p), dtype)?, grad: ready(&seen(&grads[i], p), dtype)?, state });
     }
     // A parameter that is in the list twice is stepped twice, one after the other.
     let mut storages: Vec<_> = slots.iter().map(|s| std::sync::Arc::as_ptr(s.param.storage())).collect();
@@ -71,10 +76,10 @@ fn take_step<R: Rule<S>, const S: usize>(
         false => release::unlocked(step).unwrap_or(()),
     }
     for (i, slot) in slots.iter().enumerate() {
-        give_back(&slot.param, &params[i])?;
+        give_back(&slot.param, &seen(&params[i], &params[i]))?;
         for (from, all) in slot.state.iter().zip(&states) {
             if let (Some(from), Some(to)) = (from, all.get(i)) {
-                give_back(from, to)?;
+                give_back(from, &seen(to, &params[i]))?;
             }
         }
     }
