@@ -8,6 +8,8 @@ from __future__ import annotations
 # Where checks live that are written in Python; native code marks its errors with `_rsnn_op`.
 _CHECKS = ("rsnn.nn.functional.", "rsnn.nn.modules.", "rsnn._")
 _TYPES = {RuntimeError, ValueError, TypeError, IndexError, NotImplementedError}
+# The path of what stays as it is: no module has the id 0.
+_NOT_OURS = (0, "", "", ())
 
 
 def add_path(error, module) -> None:
@@ -15,6 +17,9 @@ def add_path(error, module) -> None:
     state = error.__dict__.get("_rsnn_path")
     if state is None:
         if not _is_op_error(error):
+            if error.__traceback__ is None:
+                # The call itself failed, say by its arguments: not to be taken for an error of the module that made it.
+                error._rsnn_path = _NOT_OURS
             return
         state = (None, "", type(module).__name__, error.args)
     inner, path, origin, args = state
@@ -31,8 +36,7 @@ def add_path(error, module) -> None:
 def keep_text(error) -> None:
     """Make `add_path` leave `error` as it is from here on."""
     if _is_op_error(error):
-        # No module has the id 0.
-        error._rsnn_path = (0, "", "", ())
+        error._rsnn_path = _NOT_OURS
 
 
 def _is_op_error(error) -> bool:
@@ -43,6 +47,8 @@ def _is_op_error(error) -> bool:
     if type(error) not in _TYPES:
         return False
     trace = error.__traceback__
+    if trace is None:
+        return False
     while trace.tb_next is not None:
         trace = trace.tb_next
     return trace.tb_frame.f_globals.get("__name__", "").startswith(_CHECKS)

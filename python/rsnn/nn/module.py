@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from rsnn import _rsnn as _C
+
 from .attributes import AttributesMixin
 from .call import call_with_hooks
 from .convert import ConvertMixin
@@ -50,6 +52,9 @@ _STATE = {
 }
 # What files of old versions may lack.
 _ADDED_LATER = [name for name in _STATE if name not in ("training", "_parameters", "_buffers", "_modules")]
+
+# Hooks of all modules that a call has to look for.
+_GLOBAL_HOOKS = [_global_forward_hooks, _global_forward_pre_hooks, _global_backward_hooks, _global_backward_pre_hooks]
 
 
 def _forward_unimplemented(self, *input) -> None:
@@ -103,6 +108,7 @@ class Module(AttributesMixin, TraversalMixin, HooksMixin, StateMixin, LoadMixin,
         # `__call__` below is `_call_impl` written out; a subclass that overrides `_call_impl` gets the long way.
         if ("_call_impl" in cls.__dict__ or "_wrapped_call_impl" in cls.__dict__) and "__call__" not in cls.__dict__:
             cls.__call__ = lambda self, *args, **kwargs: self._wrapped_call_impl(*args, **kwargs)
+        _use_native_slots(cls)
 
     def __call__(self, *args, **kwargs) -> Any:
         state = self.__dict__
@@ -183,6 +189,17 @@ for _part in Module.__bases__:
     for _member in vars(_part).values():
         if isinstance(_member, FunctionType):
             _member.__qualname__ = f"Module.{_member.__name__}"
+
+
+def _use_native_slots(cls) -> None:
+    """Read attributes and call natively, to the same effect, where `cls` leaves both as Module has them."""
+    if cls.__getattr__ is Module.__getattr__ and cls.__getattribute__ is object.__getattribute__:
+        _C.read_natively(cls)
+    if cls.__call__ is Module.__call__:
+        _C.call_natively(cls, _GLOBAL_HOOKS, add_path)
+
+
+_use_native_slots(Module)
 
 
 def _addindent(s_, numSpaces):

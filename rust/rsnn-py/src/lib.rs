@@ -7,6 +7,7 @@ mod dtype;
 mod functions;
 mod indexing;
 mod methods;
+mod module;
 mod prelude;
 mod profile;
 mod raise;
@@ -24,6 +25,7 @@ fn _rsnn(m: &Bound<'_, PyModule>) -> PyResult<()> {
     raise::register(m)?;
     size::register(m)?;
     methods::register(m)?;
+    module::register(m)?;
     autocast::register(m)?;
     autograd::register(m)?;
     convert::register(m)?;

@@ -59,11 +59,6 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input):
-        # Python finds parameters last, after two failed searches: a tenth of a small call.
-        state = self.__dict__
-        own = state["_parameters"]
-        if "weight" in own and "bias" in own and "weight" not in state and "bias" not in state:
-            return F.linear(input, own["weight"], own["bias"])
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
