@@ -29,7 +29,7 @@ static MISSES: AtomicUsize = AtomicUsize::new(0);
 static BINS: [Mutex<Vec<usize>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
 
 thread_local! {
-    // Small blocks (scalars, biases) never take a lock.
+    // Small blocks (scalars, biases) never take a lock. There are few, and the bytes cached do not count them.
     static LOCAL: std::cell::RefCell<[Vec<usize>; 5]> = const { std::cell::RefCell::new([const { Vec::new() }; 5]) };
 }
 
@@ -72,12 +72,14 @@ fn plan(bytes: usize) -> (usize, usize) {
 pub(crate) fn allocate(bytes: usize) -> Result<*mut u8> {
     let (class, rounded) = plan(bytes);
     let live = LIVE.fetch_add(rounded, Relaxed) + rounded;
-    PEAK.fetch_max(live, Relaxed);
+    // Reading is cheap, and the peak seldom moves.
+    if live > PEAK.load(Relaxed) {
+        PEAK.fetch_max(live, Relaxed);
+    }
     if let Some(bin) = small_bin(rounded)
         && let Some(p) = LOCAL.try_with(|l| l.borrow_mut()[bin].pop()).ok().flatten()
     {
         HITS.fetch_add(1, Relaxed);
-        CACHED.fetch_sub(rounded, Relaxed);
         return Ok(p as *mut u8);
     }
     if let Some(p) = BINS[class].lock().pop() {
@@ -145,10 +147,6 @@ fn give_back(p: *mut u8, rounded: usize) {
 pub(crate) fn free(p: *mut u8, bytes: usize) {
     let (class, rounded) = plan(bytes);
     LIVE.fetch_sub(rounded, Relaxed);
-    if CACHED.fetch_add(rounded, Relaxed) + rounded > cap() {
-        CACHED.fetch_sub(rounded, Relaxed);
-        return give_back(p, rounded);
-    }
     if let Some(bin) = small_bin(rounded) {
         let kept = LOCAL.try_with(|l| {
             let bin = &mut l.borrow_mut()[bin];
@@ -161,6 +159,10 @@ pub(crate) fn free(p: *mut u8, bytes: usize) {
         if kept.unwrap_or(false) {
             return;
         }
+    }
+    if CACHED.fetch_add(rounded, Relaxed) + rounded > cap() {
+        CACHED.fetch_sub(rounded, Relaxed);
+        return give_back(p, rounded);
     }
     BINS[class].lock().push(p as usize);
 }

@@ -56,7 +56,10 @@ pub struct AutogradMeta {
     pub requires_grad: bool,
     pub grad: Option<Tensor>,
     pub node: Option<Edge>,
+    /// The node that adds to `grad`, made on first use.
     pub accumulator: Weak<Node>,
+    /// Keeps that node from graph to graph, as long as nobody else can have put anything on it.
+    pub kept: Option<Arc<Node>>,
     pub base: Option<Tensor>,
     /// Version of the shared storage when `node` was recorded; a view whose base moved on gets a fresh node.
     pub view_version: u64,
@@ -65,16 +68,29 @@ pub struct AutogradMeta {
     pub retains_grad: bool,
     /// The function transform that made this leaf for itself; 0 for everybody else.
     pub level: u64,
-    pub hooks: Vec<(u64, Hook)>,
-    pub post_accumulate: Vec<(u64, Hook)>,
+    pub hooks: Option<Box<LeafHooks>>,
+}
+
+/// Hooks of a leaf, with their numbers.
+#[derive(Default)]
+pub struct LeafHooks {
+    pub before: Vec<(u64, Hook)>,
+    pub after: Vec<(u64, Hook)>,
 }
 
 /// Shape, dtype and device of a tensor that need not exist yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Meta {
     pub shape: Dims,
     pub dtype: DType,
     pub device: Device,
+}
+
+impl Clone for Meta {
+    // A derived one would clone the shape number by number.
+    fn clone(&self) -> Meta {
+        Meta::new(&self.shape, self.dtype, self.device)
+    }
 }
 
 impl Meta {
@@ -202,7 +218,7 @@ impl Tensor {
     }
 
     pub fn meta(&self) -> Meta {
-        Meta { shape: self.body().layout.shape.clone(), dtype: self.dtype(), device: self.device() }
+        Meta::new(self.shape(), self.dtype(), self.device())
     }
 
     pub fn is_contiguous(&self) -> bool {

@@ -240,7 +240,7 @@ impl Engine {
             }
         };
         leaf.set_grad(Some(new));
-        let post = leaf.autograd().post_accumulate.clone();
+        let post = leaf.autograd().hooks.as_ref().map_or(vec![], |hooks| hooks.after.clone());
         for (_, hook) in post {
             hook(leaf)?;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Hooks of a leaf, before its gradient is accumulated.
 pub(super) fn leaf_hooks(leaf: &Tensor, grads: &mut Buffer) -> Result<()> {
-    let hooks = leaf.autograd().hooks.clone();
+    let hooks = leaf.autograd().hooks.as_ref().map_or(vec![], |hooks| hooks.before.clone());
     for (_, hook) in hooks {
         if let Some(g) = &grads[0]
             && let Some(new) = hook(g)?

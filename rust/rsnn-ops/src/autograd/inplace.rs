@@ -19,20 +19,21 @@ pub enum Creation {
 
 /// Where gradients of `x` go: its node, a leaf's accumulator, or nowhere.
 pub fn edge_of(x: &Tensor) -> Option<Edge> {
-    let (node, base, seen) = {
-        let meta = x.autograd();
-        (meta.node.clone(), meta.base.clone(), meta.view_version)
-    };
-    if let Some(base) = base
-        && base.autograd().node.is_some()
-        && seen != x.version()
+    let meta = x.autograd();
+    if let Some(base) = &meta.base
+        && meta.view_version != x.version()
         && base.requires_grad()
     {
-        return Some(regenerate(x, &base));
+        let (node, base) = (meta.node.clone(), base.clone());
+        drop(meta);
+        return if base.autograd().node.is_some() { Some(regenerate(x, &base)) } else { node.or_else(|| leaf_edge(x)) };
     }
-    if node.is_some() {
-        return node;
-    }
+    let node = meta.node.clone();
+    drop(meta);
+    node.or_else(|| leaf_edge(x))
+}
+
+fn leaf_edge(x: &Tensor) -> Option<Edge> {
     x.requires_grad().then(|| Edge { node: accumulator(x), nr: 0 })
 }
 

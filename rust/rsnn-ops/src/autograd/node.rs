@@ -1,7 +1,7 @@
 //! A node of the recorded graph: who made a tensor and what its gradient needs.
 use super::saved::{Ctx, SavedTensor};
 use crate::op::{Grads, Op, Tensors};
-use crate::tensor::{Meta, Tensor};
+use crate::tensor::{Meta, Tensor, WeakHandle};
 use parking_lot::Mutex;
 use rsnn_core::Result;
 use smallvec::SmallVec;
@@ -35,14 +35,24 @@ pub trait Custom: Send + Sync {
 /// An op and what it saved.
 pub(crate) struct Recorded {
     op: Arc<dyn Op>,
-    inputs: SmallVec<[Option<SavedTensor>; 3]>,
-    outputs: SmallVec<[Option<SavedTensor>; 1]>,
+    /// What the inputs were.
+    pub metas: SmallVec<[Meta; 2]>,
+    pub inputs: SmallVec<[Option<SavedTensor>; 3]>,
+    pub outputs: SmallVec<[Option<SavedTensor>; 1]>,
+}
+
+impl Recorded {
+    fn new(op: Arc<dyn Op>, ins: &[Tensor]) -> Recorded {
+        let metas = ins.iter().map(Tensor::meta).collect();
+        Recorded { op, metas, inputs: SmallVec::new(), outputs: SmallVec::new() }
+    }
 }
 
 pub(crate) enum Body {
     Op(Arc<Recorded>),
     Custom(Arc<dyn Custom>),
-    Accumulate(Tensor),
+    /// That of `Node::leaf`.
+    Accumulate,
     /// Consumed by a backward.
     Released,
 }
@@ -73,7 +83,10 @@ pub struct Node {
     op_name: &'static str,
     pub seq: u64,
     pub edges: SmallVec<[Option<Edge>; 3]>,
-    pub(crate) metas: SmallVec<[Meta; 3]>,
+    /// Leaves that `edges` lead to: their nodes do not keep them alive.
+    _leaves: SmallVec<[Tensor; 2]>,
+    /// Whose gradient this node accumulates. The leaf holds the node.
+    leaf: Option<WeakHandle>,
     pub outputs: SmallVec<[Meta; 1]>,
     pub(crate) body: Mutex<Body>,
     pub hooks: Mutex<Option<Box<NodeHooks>>>,
@@ -93,8 +106,9 @@ impl Node {
         Node {
             op_name,
             seq: SEQ.fetch_add(1, Relaxed),
+            _leaves: edges.iter().flatten().filter_map(|e| e.node.variable()).collect(),
+            leaf: None,
             edges,
-            metas: SmallVec::new(),
             outputs,
             body: Mutex::new(body),
             hooks: Mutex::new(None),
@@ -109,20 +123,23 @@ impl Node {
             ins.iter().map(|t| if t.dtype().is_float() { super::edge_of(t) } else { None }).collect();
         let followed = edges.iter().enumerate().fold(0, |m, (i, e)| m | (u32::from(e.is_some()) << i.min(31)));
         let (saves, data) = (op.saves_for(followed), op.saves_data());
-        let mut node = Node::new(op.name(), edges, outs.iter().map(Tensor::meta).collect(), Body::Released);
-        node.metas = ins.iter().map(Tensor::meta).collect();
-        let inputs = ins
-            .iter()
-            .enumerate()
-            .map(|(i, t)| keep(saves.inputs, i).then(|| SavedTensor::new(t, None, keep(data, i))).transpose())
-            .collect::<Result<_>>()?;
-        let outputs = outs
-            .iter()
-            .enumerate()
-            .map(|(i, t)| keep(saves.outputs, i).then(|| SavedTensor::new(t, Some(i as u32), false)).transpose())
-            .collect::<Result<_>>()?;
-        node.body = Mutex::new(Body::Op(Arc::new(Recorded { op, inputs, outputs })));
-        let node = node.share();
+        let name = op.name();
+        let mut recorded = Recorded::new(op, ins);
+        if saves.inputs != 0 {
+            for (i, t) in ins.iter().enumerate() {
+                let saved = if keep(saves.inputs, i) { Some(SavedTensor::new(t, None, keep(data, i))?) } else { None };
+                recorded.inputs.push(saved);
+            }
+        }
+        if saves.outputs != 0 {
+            for (i, t) in outs.iter().enumerate() {
+                let saved =
+                    if keep(saves.outputs, i) { Some(SavedTensor::new(t, Some(i as u32), false)?) } else { None };
+                recorded.outputs.push(saved);
+            }
+        }
+        let body = Body::Op(Arc::new(recorded));
+        let node = Node::new(name, edges, outs.iter().map(Tensor::meta).collect(), body).share();
         for (i, t) in outs.iter().enumerate() {
             if t.dtype().is_float() {
                 t.set_edge(Some(Edge { node: node.clone(), nr: i as u32 }));
@@ -143,14 +160,8 @@ impl Node {
         edges: SmallVec<[Option<Edge>; 3]>,
         out: Meta,
     ) -> Arc<Node> {
-        let mut node = Node::new(
-            op.name(),
-            edges,
-            smallvec::smallvec![out],
-            Body::Op(Arc::new(Recorded { op, inputs: SmallVec::new(), outputs: SmallVec::new() })),
-        );
-        node.metas = ins.iter().map(Tensor::meta).collect();
-        node.share()
+        let body = Body::Op(Arc::new(Recorded::new(op.clone(), ins)));
+        Node::new(op.name(), edges, smallvec::smallvec![out], body).share()
     }
 
     fn share(self) -> Arc<Node> {
@@ -181,10 +192,7 @@ impl Node {
 
     /// The leaf whose gradient this node accumulates.
     pub fn variable(&self) -> Option<Tensor> {
-        match &*self.body.lock() {
-            Body::Accumulate(t) => Some(t.clone()),
-            _ => None,
-        }
+        self.leaf.as_ref()?.upgrade()
     }
 
     pub(crate) fn is_custom(&self) -> bool {
@@ -242,7 +250,7 @@ impl Node {
                     Body::Op(recorded)
                 }
                 Body::Custom(c) => Body::Custom(c.clone()),
-                Body::Accumulate(_) => return Ok(Grads::new()),
+                Body::Accumulate => return Ok(Grads::new()),
                 Body::Released => return Err(released()),
             }
         };
@@ -257,14 +265,21 @@ impl Node {
             }
             _ => return Err(released()),
         };
-        let Recorded { op, inputs, outputs } = &*recorded;
         // Gradients are computed in the dtypes of the forward, whatever autocast would choose.
         let _plain = crate::autocast::Pause::new();
-        let cx = Ctx { node: self, inputs, outputs, metas: &self.metas, needs: SmallVec::from_slice(needs) };
-        if create && let Some(result) = second_order(&**op, &cx, grads) {
+        let cx = Ctx { node: self, recorded: &recorded, needs: SmallVec::from_slice(needs) };
+        if create && let Some(result) = second_order(&*recorded.op, &cx, grads) {
             return result;
         }
-        op.vjp(&cx, grads)
+        recorded.op.vjp(&cx, grads)
+    }
+
+    /// Somebody gets hold of the node: what they put on it goes, as in torch, with the last graph and object that has it.
+    pub fn hand_out(&self) {
+        if let Some(leaf) = self.variable() {
+            let kept = leaf.autograd().kept.take();
+            drop(kept);
+        }
     }
 
     pub(crate) fn take_parts(&mut self) -> (SmallVec<[Option<Edge>; 3]>, Body) {
@@ -326,14 +341,25 @@ fn second_order(op: &dyn Op, cx: &Ctx, grads: &[Option<Tensor>]) -> Option<Resul
 /// The node that accumulates into `leaf.grad`, made on first use.
 pub fn accumulator(leaf: &Tensor) -> Arc<Node> {
     let mut meta = leaf.autograd();
-    if let Some(node) = meta.accumulator.upgrade() {
-        return node;
+    match &meta.kept {
+        // With new data a leaf may have another shape than its node.
+        Some(node) if Arc::strong_count(node) > 1 || node.outputs[0] == leaf.meta() => return node.clone(),
+        Some(_) => {}
+        None => {
+            if let Some(node) = meta.accumulator.upgrade() {
+                return node;
+            }
+        }
     }
-    let mut node = Node::new("", SmallVec::new(), smallvec::smallvec![leaf.meta()], Body::Accumulate(leaf.clone()));
+    let mut node = Node::new("", SmallVec::new(), smallvec::smallvec![leaf.meta()], Body::Accumulate);
     // Leaves run as soon as they are ready.
     node.seq = u64::MAX;
+    node.leaf = Some(leaf.downgrade());
     let node = Arc::new(node);
     meta.accumulator = Arc::downgrade(&node);
+    let old = meta.kept.replace(node.clone());
+    drop(meta);
+    drop(old);
     node
 }
 

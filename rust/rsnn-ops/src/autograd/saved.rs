@@ -1,5 +1,5 @@
 //! Tensors kept for backward, with torch's version check, and the context that `vjp` reads them from.
-use super::node::Node;
+use super::node::{Node, Recorded};
 use crate::tensor::{Body, Meta, Tensor};
 use rsnn_core::{Result, bail, ensure};
 use smallvec::SmallVec;
@@ -62,13 +62,15 @@ pub struct SavedTensor {
 enum Kept {
     Tensor(Tensor),
     /// A tensor and the data that it had, which a later `x.data = y` does not reach.
-    Data(Tensor, Body),
-    Packed {
-        packed: Box<dyn Any + Send + Sync>,
-        hooks: Arc<dyn SavedHooks>,
-        of: Option<super::Edge>,
-        leaf: Option<Tensor>,
-    },
+    Data(Tensor, Box<Body>),
+    Packed(Box<Packed>),
+}
+
+struct Packed {
+    value: Box<dyn Any + Send + Sync>,
+    hooks: Arc<dyn SavedHooks>,
+    of: Option<super::Edge>,
+    leaf: Option<Tensor>,
 }
 
 impl SavedTensor {
@@ -82,7 +84,7 @@ impl SavedTensor {
         let kept = match hooks {
             Some(hooks) if !x.is_number() => pack(x, output.is_some(), hooks)?,
             _ if output.is_some() => Kept::Tensor(x.detach()),
-            _ if data => Kept::Data(x.clone(), x.body().clone()),
+            _ if data => Kept::Data(x.clone(), Box::new(x.body().clone())),
             _ => Kept::Tensor(x.clone()),
         };
         Ok(SavedTensor { kept, version, output })
@@ -92,7 +94,7 @@ impl SavedTensor {
     pub fn unpack(&self, owner: &Arc<Node>) -> Result<Tensor> {
         let x = match &self.kept {
             Kept::Data(x, body) if !Arc::ptr_eq(&body.storage, x.storage()) || body.layout != *x.layout() => {
-                let y = Tensor::from_body(body.clone());
+                let y = Tensor::from_body(Body::clone(body));
                 y.set_edge(super::edge_of(x));
                 y
             }
@@ -103,17 +105,17 @@ impl SavedTensor {
                 }
                 x.clone()
             }
-            Kept::Packed { packed, hooks, of, leaf } => {
-                let value = hooks.unpack(&**packed)?;
-                if let Some(leaf) = leaf {
+            Kept::Packed(packed) => {
+                let value = packed.hooks.unpack(&*packed.value)?;
+                if let Some(leaf) = &packed.leaf {
                     // The graph continues at the original leaf.
                     let y = value.detach();
                     y.set_edge(super::edge_of(leaf));
                     return Ok(y);
                 }
                 let y = value.detach();
-                if of.is_some() {
-                    y.set_edge(of.clone());
+                if packed.of.is_some() {
+                    y.set_edge(packed.of.clone());
                 }
                 y
             }
@@ -168,32 +170,30 @@ fn pack(x: &Tensor, is_output: bool, hooks: Arc<dyn SavedHooks>) -> Result<Kept>
     let packed = if is_output { hooks.pack(&x.detach()) } else { hooks.pack(x) };
     drop(mode);
     HOOKS.with(|h| h.borrow_mut().hooks = stack);
-    let packed = packed?;
+    let value = packed?;
     if x.version() != version {
         bail!(
             Runtime,
             "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform in-place operations on the input to a pack hook."
         );
     }
-    Ok(Kept::Packed { packed, hooks, of, leaf })
+    Ok(Kept::Packed(Box::new(Packed { value, hooks, of, leaf })))
 }
 
 /// What one node offers to `vjp`.
 pub struct Ctx<'a> {
     pub(crate) node: &'a Arc<Node>,
-    pub(crate) inputs: &'a [Option<SavedTensor>],
-    pub(crate) outputs: &'a [Option<SavedTensor>],
-    pub(crate) metas: &'a [Meta],
+    pub(crate) recorded: &'a Recorded,
     pub(crate) needs: SmallVec<[bool; 4]>,
 }
 
 impl Ctx<'_> {
     /// Saved input `i`, in the dtype that the forward read.
     pub fn input(&self, i: usize) -> Result<Tensor> {
-        let Some(Some(saved)) = self.inputs.get(i) else {
+        let Some(Some(saved)) = self.recorded.inputs.get(i) else {
             bail!(Runtime, "{}: input {i} was not saved for backward", self.node.name())
         };
-        let (x, meta) = (saved.unpack(self.node)?, &self.metas[i]);
+        let (x, meta) = (saved.unpack(self.node)?, &self.recorded.metas[i]);
         // `x.data = y` can put other data there after the forward.
         ensure!(
             x.shape() == meta.shape.as_slice(),
@@ -208,7 +208,7 @@ impl Ctx<'_> {
 
     /// Saved output `i`, hidden outputs included.
     pub fn output(&self, i: usize) -> Result<Tensor> {
-        match self.outputs.get(i) {
+        match self.recorded.outputs.get(i) {
             Some(Some(x)) => x.unpack(self.node),
             _ => bail!(Runtime, "{}: output {i} was not saved for backward", self.node.name()),
         }
@@ -216,7 +216,7 @@ impl Ctx<'_> {
 
     /// Shape, dtype and device of input `i`.
     pub fn input_meta(&self, i: usize) -> &Meta {
-        &self.metas[i]
+        &self.recorded.metas[i]
     }
 
     /// Whether the gradient of input `i` is wanted.
@@ -225,6 +225,6 @@ impl Ctx<'_> {
     }
 
     pub fn num_inputs(&self) -> usize {
-        self.metas.len()
+        self.recorded.metas.len()
     }
 }

@@ -14,6 +14,7 @@ use crate::tensor::{Meta, Tensor};
 use num::Num;
 use rsnn_core::{DType, Device, Element, Result, bail, broadcast_shapes, ensure};
 use rsnn_cpu::{loops, vmath};
+use std::borrow::Cow;
 
 /// The binary ops; names are torch's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,8 +220,11 @@ impl Op for Binary {
 }
 
 /// The operands as the kernel's type.
-fn ready<T: Element>(call: &CpuCall) -> Result<(Tensor, Tensor)> {
-    let cast = |t: &Tensor| if t.dtype() == T::DTYPE { Ok(t.clone()) } else { crate::copy::cast(t, T::DTYPE) };
+fn ready<'a, T: Element>(call: &CpuCall<'a>) -> Result<(Cow<'a, Tensor>, Cow<'a, Tensor>)> {
+    let cast = |t: &'a Tensor| match t.dtype() == T::DTYPE {
+        true => Ok(Cow::Borrowed(t)),
+        false => crate::copy::cast(t, T::DTYPE).map(Cow::Owned),
+    };
     Ok((cast(&call.ins[0])?, cast(&call.ins[1])?))
 }
 

@@ -118,7 +118,8 @@ impl HookRemover {
                 let Some(leaf) = leaf.upgrade() else { return };
                 let (a, b) = {
                     let mut meta = leaf.autograd();
-                    (taken(&mut meta.hooks, |h| h.0 == self.id), taken(&mut meta.post_accumulate, |h| h.0 == self.id))
+                    let hooks = meta.hooks.get_or_insert_default();
+                    (taken(&mut hooks.before, |h| h.0 == self.id), taken(&mut hooks.after, |h| h.0 == self.id))
                 };
                 drop((a, b));
             }
@@ -165,7 +166,7 @@ fn register_hook(py: Python<'_>, x: In, f: Py<PyAny>) -> PyResult<Py<PyAny>> {
             Place::Node(std::sync::Arc::downgrade(&e.node))
         }
         _ => {
-            x.autograd().hooks.push((id, tensor_hook(f)));
+            x.autograd().hooks.get_or_insert_default().before.push((id, tensor_hook(f)));
             Place::Leaf(x.downgrade())
         }
     };
@@ -182,7 +183,7 @@ fn register_post_accumulate_grad_hook(py: Python<'_>, x: In, f: Py<PyAny>) -> Py
         }));
     }
     let id = next_id();
-    x.autograd().post_accumulate.push((id, leaf_hook(f)));
+    x.autograd().hooks.get_or_insert_default().after.push((id, leaf_hook(f)));
     handle(py, Place::Leaf(x.downgrade()), id)
 }
 

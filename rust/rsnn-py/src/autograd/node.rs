@@ -11,7 +11,11 @@ use std::sync::{Arc, OnceLock, Weak};
 
 /// How a Python object holds its node. The context of a Function is held by its node and must not hold it.
 enum Link {
-    Strong(Arc<Node>),
+    /// And the leaf of a node that accumulates.
+    Strong {
+        node: Arc<Node>,
+        _leaf: Option<Tensor>,
+    },
     Weak(Weak<Node>),
 }
 
@@ -25,7 +29,7 @@ impl PyNode {
     /// The node behind the object.
     pub fn node(&self) -> PyResult<Arc<Node>> {
         let node = match self.link.get() {
-            Some(Link::Strong(node)) => Some(node.clone()),
+            Some(Link::Strong { node, .. }) => Some(node.clone()),
             Some(Link::Weak(node)) => node.upgrade(),
             None => None,
         };
@@ -100,6 +104,7 @@ pub fn node_object(py: Python<'_>, node: &Arc<Node>) -> PyResult<Py<PyAny>> {
     if let Some(object) = known.and_then(|r| r.bind(py).upgrade()) {
         return Ok(object.unbind());
     }
+    node.hand_out();
     let class = class(py, &node.name())?;
     MAKING.with(|m| *m.borrow_mut() = Some(node.clone()));
     let object = class.call0();
@@ -117,7 +122,8 @@ impl PyNode {
     fn new() -> PyNode {
         let link = OnceLock::new();
         if let Some(node) = MAKING.with(|m| m.borrow_mut().take()) {
-            let _ = link.set(Link::Strong(node));
+            let _leaf = node.variable();
+            let _ = link.set(Link::Strong { node, _leaf });
         }
         PyNode { link }
     }
