@@ -50,6 +50,16 @@ pub(super) const REGION: usize = 96 << 10;
 /// Rows of weights whose K block takes a part of L2.
 const ROWS: usize = 144;
 
+impl<T> Job<'_, T> {
+    /// A row of weights holds the products in the order of the sums, and the rows do not all map to one set of the cache.
+    fn weights_in_place(&self) -> bool {
+        let taps = self.window.weights(self.kernel_size);
+        self.weights.channel == taps.len()
+            && taps.iter().enumerate().all(|(i, t)| i == *t)
+            && !(self.weights.row * size_of::<T>()).is_multiple_of(4096)
+    }
+}
+
 /// # Safety
 /// x, weights and y cover the sizes of the job; y overlaps neither and nobody else uses it.
 pub(super) unsafe fn run<T: GemmScalar>(job: &Job<T>) {
@@ -65,7 +75,8 @@ pub(super) unsafe fn run<T: GemmScalar>(job: &Job<T>) {
     }
     let kc = even_part(k, kernel.kc, 8);
     let strips = job.m.div_ceil(kernel.mr);
-    let group = strips * kernel.mr * k;
+    let in_place = job.weights_in_place();
+    let group = if in_place { 0 } else { strips * kernel.mr * k };
     with(Slot::A, job.groups * group + 2 * kernel.mr * kc, |packed: *mut T| {
         let strided = job.window.0.iter().map(|a| if a.taps > 1 { a.stride } else { 1 }).product::<usize>();
         let target = (REGION / (job.channels * strided)).clamp(192, 1024);
@@ -75,9 +86,11 @@ pub(super) unsafe fn run<T: GemmScalar>(job: &Job<T>) {
             1 => 1,
             _ => (4 * threads).div_ceil(patches.count() * job.groups).min(strips.div_ceil(4)).max(1),
         };
-        let plan = Plan { job, kernel, k, kc, packed, group, patches };
-        // SAFETY: the buffer holds the packed weights of all groups; packing ends before the tasks begin.
-        unsafe { plan.pack() };
+        let plan = Plan { job, kernel, k, kc, in_place, packed, group, patches };
+        if !in_place {
+            // SAFETY: the buffer holds the packed weights of all groups; packing ends before the tasks begin.
+            unsafe { plan.pack() };
+        }
         let work = job.groups * job.m * k * job.images * job.window.outputs();
         for_tasks(job.groups * plan.patches.count() * cuts, work, |task| {
             let (at, cut) = (task / cuts, task % cuts);
@@ -155,6 +168,8 @@ struct Plan<'a, T: GemmScalar> {
     kernel: &'static Kernel<T>,
     k: usize,
     kc: usize,
+    /// Weights are read where they lie; nothing is packed.
+    in_place: bool,
     packed: *mut T,
     group: usize,
     patches: Patches,
@@ -244,7 +259,10 @@ impl<T: GemmScalar> Plan<'_, T> {
         for p in (0..self.k).step_by(self.kc) {
             let kb = (self.k - p).min(self.kc);
             let last = p + kb == self.k;
-            let a = self.packed.wrapping_add(g * self.group + p * strips * mr + m.start * kb);
+            let a = match self.in_place {
+                true => job.weights.ptr.wrapping_add(g * job.weights.group + m.start * job.weights.row + p),
+                false => self.packed.wrapping_add(g * self.group + p * strips * mr + m.start * kb),
+            };
             for (j, panel) in windows.panels.iter().enumerate() {
                 let out = Out {
                     c: c.wrapping_add(j * nr),
@@ -262,9 +280,9 @@ impl<T: GemmScalar> Plan<'_, T> {
                     n: panel.cols,
                     k: kb,
                     a,
-                    a_rs: 0,
-                    a_cs: 0,
-                    a_packed: true,
+                    a_rs: job.weights.row as isize,
+                    a_cs: 1,
+                    a_packed: !self.in_place,
                     b: windows.panel,
                     b_rs: nr as isize,
                     b_panel: (nr * kb) as isize,
