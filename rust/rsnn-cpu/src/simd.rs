@@ -82,6 +82,41 @@ pub fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
+/// Outputs of this many bytes do not stay in the caches until they are read: they are written past them, which saves
+/// reading what was there.
+pub const LARGE: usize = 8 << 20;
+
+/// Copies bytes past the caches; `drain` makes them visible to other threads.
+///
+/// # Safety
+/// Both runs of `len` bytes lie in their allocations and do not overlap.
+pub unsafe fn copy_past(from: *const u8, to: *mut u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    let mut at = to.align_offset(64).min(len);
+    #[cfg(not(target_arch = "x86_64"))]
+    let at = 0;
+    // SAFETY: positions stay below `len`; the stores begin where `to` is aligned, and SSE2 is part of the architecture.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
+            std::ptr::copy_nonoverlapping(from, to, at);
+            while at + 64 <= len {
+                prefetch(from.wrapping_add(at + 1024));
+                let line: [__m128i; 4] = std::array::from_fn(
+                    #[inline(always)]
+                    |i| _mm_loadu_si128(from.add(at + 16 * i).cast()),
+                );
+                for (i, v) in line.into_iter().enumerate() {
+                    _mm_stream_si128(to.add(at + 16 * i).cast(), v);
+                }
+                at += 64;
+            }
+        }
+        std::ptr::copy_nonoverlapping(from.add(at), to.add(at), len - at);
+    }
+}
+
 /// Waits for the stores past the caches of this thread.
 #[inline(always)]
 pub fn drain() {

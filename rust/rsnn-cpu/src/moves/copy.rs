@@ -3,7 +3,7 @@ use super::tile::transpose;
 use super::{run, tasks};
 use crate::loops::MAX_DIMS;
 use crate::pool::{self, SendPtr};
-use crate::simd::vectorize;
+use crate::simd::{LARGE, copy_past, drain, vectorize};
 
 /// A dimension of a copy: its length and what a step means on both sides, in elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,8 @@ pub unsafe fn copy<T: Copy>(shape: &[usize], from: (*const T, &[isize]), to: (*m
     let outer: usize = plan.dims[..plan.count].iter().map(|d| d.len).product();
     let size = block[0].len * block[1].len;
     let (from, to) = (SendPtr(from.0.cast_mut()), SendPtr(to.0));
+    let aligned = plan.dims[..plan.count].iter().chain(&block[..1]).all(|d| (d.to * size_of::<T>() as isize) % 16 == 0);
+    let past = outer * size * size_of::<T>() >= LARGE && aligned && (to.get() as usize).is_multiple_of(16);
     // A large block is cut along its longer side, in whole lines of memory.
     let side = usize::from(block[1].len > block[0].len);
     let lines = block[side].len.div_ceil(64);
@@ -143,27 +145,38 @@ pub unsafe fn copy<T: Copy>(shape: &[usize], from: (*const T, &[isize]), to: (*m
             || unsafe {
                 let (from, to) = (from.get().cast_const(), to.get());
                 for _ in positions {
-                    copy_block(from.offset(at[0]), to.offset(at[1]), block);
+                    let (from, to) = (from.offset(at[0]), to.offset(at[1]));
+                    if past {
+                        copy_block::<T, true>(from, to, block)
+                    } else {
+                        copy_block::<T, false>(from, to, block)
+                    }
                     plan.advance(&mut index, &mut at);
+                }
+                if past {
+                    drain();
                 }
             },
         );
     });
 }
 
+/// `PAST`: the destination is written past the caches; its rows are aligned to 16 bytes.
+///
 /// # Safety
 /// As for `copy`, for the elements of the block.
 #[inline(always)]
-unsafe fn copy_block<T: Copy>(from: *const T, to: *mut T, [rows, line]: [Dim; 2]) {
+unsafe fn copy_block<T: Copy, const PAST: bool>(from: *const T, to: *mut T, [rows, line]: [Dim; 2]) {
     if line.to == 1 && rows.from == 1 && line.from.abs() > 1 {
         // SAFETY: the contract.
-        return unsafe { transpose(from, to, rows, line) };
+        return unsafe { transpose::<T, PAST>(from, to, rows, line) };
     }
     for r in 0..rows.len as isize {
         // SAFETY: the contract.
         unsafe {
             let (from, to) = (from.offset(r * rows.from), to.offset(r * rows.to));
             match (line.from, line.to) {
+                (1, 1) if PAST => copy_past(from.cast(), to.cast(), line.len * size_of::<T>()),
                 (1, 1) => run(from, to, line.len),
                 (0, 1) => {
                     let value = *from;

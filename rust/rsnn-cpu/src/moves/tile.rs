@@ -1,12 +1,13 @@
 //! Transposes of planes: squares of one register a side, in strips as wide as a line of memory.
 use super::copy::Dim;
+use crate::simd::prefetch;
 
 /// `to[i * rows.to + j] = from[j * line.from + i]` for `i < rows.len` and `j < line.len`.
 ///
 /// # Safety
 /// Both planes lie in their allocations and do not overlap.
 #[inline(always)]
-pub(super) unsafe fn transpose<T: Copy>(from: *const T, to: *mut T, rows: Dim, line: Dim) {
+pub(super) unsafe fn transpose<T: Copy, const PAST: bool>(from: *const T, to: *mut T, rows: Dim, line: Dim) {
     // SAFETY: the contract, in every arm.
     unsafe {
         match (line.len, rows.len) {
@@ -17,7 +18,7 @@ pub(super) unsafe fn transpose<T: Copy>(from: *const T, to: *mut T, rows: Dim, l
             (_, 2) if line.from == 2 => collect::<T, 2>(from, to, rows, line),
             (_, 3) if line.from == 3 => collect::<T, 3>(from, to, rows, line),
             (_, 4) if line.from == 4 => collect::<T, 4>(from, to, rows, line),
-            _ => strips(from, to, rows, line),
+            _ => strips::<T, PAST>(from, to, rows, line),
         }
     }
 }
@@ -42,12 +43,16 @@ unsafe fn collect<T: Copy, const N: usize>(from: *const T, to: *mut T, rows: Dim
     }
 }
 
-/// Each line of the source is read whole within a strip, and the rows of the strip are written from end to end.
+/// Lines of the source from which the next ones are asked for along them rather than in the next strip.
+const LONG: usize = 256;
+
+/// Blocks as wide as a line of memory on both sides, each line of the destination written whole.
 #[inline(always)]
-unsafe fn strips<T: Copy>(from: *const T, to: *mut T, rows: Dim, line: Dim) {
+unsafe fn strips<T: Copy, const PAST: bool>(from: *const T, to: *mut T, rows: Dim, line: Dim) {
     let side = 16 / size_of::<T>();
     let strip = 4 * side;
     let (whole_rows, whole_line) = (rows.len / side * side, line.len / side * side);
+    let next = if line.len > LONG { 2 * strip as isize * line.from } else { 2 * strip as isize };
     // SAFETY: positions stay within the planes.
     unsafe {
         let one = |i: usize, j: usize| {
@@ -55,10 +60,16 @@ unsafe fn strips<T: Copy>(from: *const T, to: *mut T, rows: Dim, line: Dim) {
         };
         for left in (0..whole_rows).step_by(strip) {
             let right = (left + strip).min(whole_rows);
-            for j in (0..whole_line).step_by(side) {
+            for top in (0..whole_line).step_by(strip) {
+                let bottom = (top + strip).min(whole_line);
+                for j in top..bottom {
+                    prefetch(from.wrapping_offset(j as isize * line.from + left as isize + next));
+                }
                 for i in (left..right).step_by(side) {
-                    let from = from.offset(j as isize * line.from + i as isize);
-                    square(from, line.from, to.offset(i as isize * rows.to + j as isize), rows.to);
+                    for j in (top..bottom).step_by(side) {
+                        let from = from.offset(j as isize * line.from + i as isize);
+                        square::<T, PAST>(from, line.from, to.offset(i as isize * rows.to + j as isize), rows.to);
+                    }
                 }
             }
             (whole_line..line.len).for_each(|j| (left..right).for_each(|i| one(i, j)));
@@ -71,8 +82,8 @@ unsafe fn strips<T: Copy>(from: *const T, to: *mut T, rows: Dim, line: Dim) {
 /// brings each element to its place.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn square<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize) {
-    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_setzero_si128, _mm_storeu_si128};
+unsafe fn square<T: Copy, const PAST: bool>(from: *const T, from_step: isize, to: *mut T, to_step: isize) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_setzero_si128, _mm_storeu_si128, _mm_stream_si128};
     let side = 16 / size_of::<T>();
     // SAFETY: the caller gives squares that lie in their planes; SSE2 is part of the architecture.
     unsafe {
@@ -88,7 +99,8 @@ unsafe fn square<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step:
             r = next;
         }
         for (i, r) in r.iter().enumerate().take(side) {
-            _mm_storeu_si128(to.offset(i as isize * to_step).cast(), *r);
+            let to = to.offset(i as isize * to_step).cast();
+            if PAST { _mm_stream_si128(to, *r) } else { _mm_storeu_si128(to, *r) }
         }
     }
 }
@@ -111,7 +123,7 @@ fn zip<T>(a: std::arch::x86_64::__m128i, b: std::arch::x86_64::__m128i) -> [std:
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-unsafe fn square<T: Copy>(from: *const T, from_step: isize, to: *mut T, to_step: isize) {
+unsafe fn square<T: Copy, const PAST: bool>(from: *const T, from_step: isize, to: *mut T, to_step: isize) {
     let side = (16 / size_of::<T>()) as isize;
     for i in 0..side {
         for j in 0..side {

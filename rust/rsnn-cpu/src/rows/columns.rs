@@ -1,4 +1,5 @@
 //! Loops over the columns of one or several rows in `Lanes`: loads and stores that end with the row, and sums.
+use crate::simd::LARGE;
 use crate::vmath::Lanes;
 
 /// Rows of at most this many columns are worked on in groups: the group and what is written of it stay in L1.
@@ -31,10 +32,6 @@ pub(crate) fn put<N: Lanes>(v: N, out: &mut [N::T], j: usize, n: usize) {
         if n == N::WIDTH { v.store(p) } else { v.store_part(p, n) }
     }
 }
-
-/// Outputs of this many bytes do not stay in the caches until they are read: they are written past them, which saves
-/// reading what was there.
-const LARGE: usize = 8 << 20;
 
 /// Whether rows of `cols` elements that make up `out` are written past the caches.
 pub(crate) fn streams<T>(out: &[T], cols: usize) -> bool {

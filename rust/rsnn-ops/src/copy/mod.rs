@@ -8,7 +8,7 @@ use crate::op::{CpuCall, Grads, Half, Metas, Op, Saves, apply};
 use crate::pointwise;
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{DType, Device, Element, Result, dispatch, ensure};
-use rsnn_cpu::{convert, loops, moves, pool};
+use rsnn_cpu::{convert, loops, moves, pool, simd};
 
 /// Copies `src` (broadcast, cast) into the elements of `dst`, outside autograd.
 pub fn copy_into(src: &Tensor, dst: &Tensor) -> Result<()> {
@@ -60,9 +60,15 @@ fn copy_bytes(src: &Tensor, dst: &Tensor) -> Result<()> {
     let (from, to) = (src.storage().ptr(), dst.storage().ptr());
     let (from, to) = (pool::SendPtr(from), pool::SendPtr(to));
     let (so, d_o) = (src.layout().offset * size, dst.layout().offset * size);
+    let past = bytes >= simd::LARGE && !std::sync::Arc::ptr_eq(src.storage(), dst.storage());
     let chunks = pool::split(bytes, 1 << 17);
     pool::for_each_chunk(chunks, |c| {
         let part = pool::range(bytes, chunks, c);
+        if past {
+            // SAFETY: both ranges lie in their storages, which are two.
+            unsafe { simd::copy_past(from.get().add(so + part.start), to.get().add(d_o + part.start), part.len()) };
+            return simd::drain();
+        }
         // SAFETY: both ranges lie in their storages; `copy` allows overlap within one storage.
         unsafe { std::ptr::copy(from.get().add(so + part.start), to.get().add(d_o + part.start), part.len()) }
     });
