@@ -1,5 +1,7 @@
 //! Random numbers: the MT19937 stream consumed as torch's CPU generator consumes it, and Philox4x32-7 for keyed dropout.
 //! Fills write a contiguous slice in logical order; a caller with another layout fills a contiguous buffer and copies.
+#[cfg(target_arch = "x86_64")]
+mod dropout;
 mod fill;
 mod normal;
 pub mod philox;

@@ -1,16 +1,18 @@
 //! Philox4x32-7 and keyed dropout: the decision for an element is a function of (key, stream, index), so masks are never stored.
 //! Elements go in groups of 128: 16 blocks of four words, two 16-bit uniforms per word, in an order that needs no shuffles.
 //! Seven rounds are the fewest with which the generator passes BigCrush (Salmon et al. 2011).
-use crate::{pool, vmath::Real};
+use crate::{pool, simd, vmath::Real};
+#[cfg(target_arch = "x86_64")]
+use std::any::Any;
 
 /// Elements that share one run of counters.
 pub const GROUP: usize = 128;
 /// Blocks of a group, and its words.
-const BLOCKS: usize = 16;
-const WORDS: usize = GROUP / 2;
-const LOW: u64 = 0xffff_ffff;
-const M0: u64 = 0xd251_1f53;
-const M1: u64 = 0xcd9e_8d57;
+pub(super) const BLOCKS: usize = 16;
+pub(super) const WORDS: usize = GROUP / 2;
+pub(super) const LOW: u64 = 0xffff_ffff;
+pub(super) const M0: u64 = 0xd251_1f53;
+pub(super) const M1: u64 = 0xcd9e_8d57;
 
 type Schedule = [[u64; 2]; 7];
 
@@ -42,9 +44,9 @@ pub fn philox_u32x4(key: u64, counter_lo: u64, counter_hi: u64) -> [u32; 4] {
 /// The decisions of one dropout. Hold a copy in a local variable where it is used: it then stays in registers.
 #[derive(Clone, Copy)]
 pub struct Keep<T> {
-    keys: Schedule,
-    last_dropped: i32,
-    scale: T,
+    pub(super) keys: Schedule,
+    pub(super) last_dropped: i32,
+    pub(super) scale: T,
 }
 
 impl<T: Real> Keep<T> {
@@ -53,8 +55,8 @@ impl<T: Real> Keep<T> {
         Self { keys: schedule(key), last_dropped: threshold(p) as i32 - 1, scale }
     }
 
-    /// The words of group `index` of `stream`: 1 and 0 of each block, then 3 and 2. `pair` of word `i` decides on elements
-    /// `i` and `i + 64`.
+    /// The words of group `index` of `stream`: 1 and 0 of each block, then 3 and 2. The halves of word `i` decide on
+    /// elements `i` and `i + 64`.
     #[inline(always)]
     fn words(&self, stream: u64, index: u64) -> [u32; WORDS] {
         let first = index * BLOCKS as u64;
@@ -71,23 +73,26 @@ impl<T: Real> Keep<T> {
             pairs[BLOCKS + i] = (((c[0] & LOW) * M0) ^ ((c[3] ^ k1) << 32)).to_le();
         }
         // SAFETY: both are 256 bytes of integers.
-        unsafe { std::mem::transmute::<[u64; WORDS / 2], [u32; WORDS]>(pairs) }.map(u32::from_le)
+        let mut words = unsafe { std::mem::transmute::<[u64; WORDS / 2], [u32; WORDS]>(pairs) };
+        for word in &mut words {
+            *word = u32::from_le(*word);
+        }
+        words
     }
 
     #[inline(always)]
-    fn pair(&self, word: u32) -> [T; 2] {
-        [word & 0xffff, word >> 16].map(
-            #[inline(always)]
-            |uniform| if uniform as i32 > self.last_dropped { self.scale } else { T::ZERO },
-        )
+    fn factor(&self, uniform: u32) -> T {
+        if uniform as i32 > self.last_dropped { self.scale } else { T::ZERO }
     }
 
     /// Multipliers of the 128 elements of group `index` of `stream`: `1 / (1 - p)` where kept, else 0.
     #[inline(always)]
     pub fn multipliers(&self, stream: u64, index: u64) -> [T; GROUP] {
         let mut out = [T::ZERO; GROUP];
-        for (i, word) in self.words(stream, index).into_iter().enumerate() {
-            [out[i], out[WORDS + i]] = self.pair(word);
+        let words = self.words(stream, index);
+        for i in 0..WORDS {
+            out[i] = self.factor(words[i] & 0xffff);
+            out[WORDS + i] = self.factor(words[i] >> 16);
         }
         out
     }
@@ -97,21 +102,17 @@ impl<T: Real> Keep<T> {
     /// `x` and `out` cover 128 elements; they are the same or disjoint.
     #[inline(always)]
     unsafe fn multiply(&self, words: &[u32; WORDS], x: *const T, out: *mut T) {
-        for (i, eight) in words.as_chunks::<8>().0.iter().enumerate() {
-            let keep = eight.map(
-                #[inline(always)]
-                |word| self.pair(word),
-            );
+        // Loops, since the closures of `map` and `from_fn` on arrays may end up outside, compiled for the baseline.
+        for i in (0..WORDS).step_by(8) {
             for half in 0..2 {
-                let at = half * WORDS + 8 * i;
+                let at = half * WORDS + i;
                 // SAFETY: eight elements from `at` are inside; they are read before they are written.
                 unsafe {
-                    let x = x.add(at).cast::<[T; 8]>().read();
-                    let y = std::array::from_fn(
-                        #[inline(always)]
-                        |t| x[t] * keep[t][half],
-                    );
-                    out.add(at).cast::<[T; 8]>().write(y);
+                    let mut eight = x.add(at).cast::<[T; 8]>().read();
+                    for t in 0..8 {
+                        eight[t] *= self.factor(words[i + t] >> (16 * half) & 0xffff);
+                    }
+                    out.add(at).cast::<[T; 8]>().write(eight);
                 }
             }
         }
@@ -164,7 +165,17 @@ unsafe fn run<T: Real>(x: *const T, out: *mut T, len: usize, p: f64, key: u64, s
     pool::for_each_chunk(chunks, |i| {
         let (x, out) = (x.get(), out.get());
         let range = pool::range(groups, chunks, i);
-        crate::simd::vectorize(
+        #[cfg(target_arch = "x86_64")]
+        let range = match (&keep as &dyn Any).downcast_ref() {
+            Some(keep) if simd::level() >= simd::Level::Avx2 => {
+                let whole = range.start..range.end.min(len / GROUP);
+                // SAFETY: whole groups lie below `len`, this is float32, and the level has AVX2.
+                unsafe { super::dropout::multiply(keep, stream, whole.clone(), x.cast(), out.cast()) };
+                whole.end..range.end
+            }
+            _ => range,
+        };
+        simd::vectorize(
             #[inline(always)]
             || {
                 let (keep, stream) = (keep, stream);
