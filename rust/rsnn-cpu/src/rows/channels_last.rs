@@ -1,43 +1,37 @@
-//! What norms need of `[samples, rows, channels]`, channels side by side: moments and gradient sums of each channel of each
-//! sample, and the passes that write. A batch norm is one sample; a group norm puts channels together afterwards.
+//! What norms need of `[rows, channels]`, channels side by side: moments and gradient sums of each channel, and the passes
+//! that write. A group norm takes its samples one by one and puts channels together afterwards.
+use super::affine::{Gradient, Normalize};
+use super::columns::{get, put};
 use super::{GRAIN, Parts, add_chunks, flush, par_rows, row};
 use crate::pool;
-use crate::simd::vectorize;
-use crate::vmath::Real;
+use crate::vmath::{Lanes, Real, Task};
 use std::ops::Range;
 
 /// Shape of the input.
 #[derive(Clone, Copy)]
 pub(crate) struct Last {
-    pub samples: usize,
     pub rows: usize,
     pub channels: usize,
 }
 
 impl Last {
     fn len(self) -> usize {
-        self.samples * self.rows * self.channels
+        self.rows * self.channels
     }
 
-    /// Pieces of a sample's rows that are summed on their own.
+    /// Pieces of rows that are summed on their own.
     fn pieces(self) -> usize {
-        if self.samples >= 16 { 1 } else { pool::split(self.rows, (GRAIN / self.channels.max(1)).max(16)) }
+        pool::split(self.rows, (GRAIN / self.channels.max(1)).max(16))
     }
 
-    /// Calls `f(task, rows)` for each piece of each sample; rows count over all samples.
+    /// Calls `f(piece, rows)` for each piece.
     fn each_piece(self, f: impl Fn(usize, Range<usize>) + Sync) {
         let pieces = self.pieces();
-        par_rows(self.samples * pieces, self.rows / pieces * self.channels, |tasks| {
-            for t in tasks {
-                let (sample, run) = (t / pieces, pool::range(self.rows, pieces, t % pieces));
-                let from = sample * self.rows;
-                f(t, from + run.start..from + run.end);
-            }
-        });
+        pool::for_each_chunk(pieces, |t| f(t, pool::range(self.rows, pieces, t)));
     }
 }
 
-/// Mean (rounded and rest) and biased variance of a channel of a sample, or of several together.
+/// Mean (rounded and rest) and biased variance of a channel, or of several together.
 pub(crate) type Moments<T> = (T, f64, f64);
 
 /// Moments of pieces of `n` elements each, joined in order (Chan): `M2 += M2' + d^2 n m / (n + m)`. Means count from the
@@ -58,35 +52,58 @@ pub(crate) fn merge<T: Real>(pieces: impl Iterator<Item = (Moments<T>, f64)>) ->
     (high, (base - high.to_f64()) + mean, m2 / f64::max(count, 1.0))
 }
 
-/// Elements of the rows that are read twice in a row, so that they come from the nearest cache the second time.
-const BLOCK: usize = 4096;
+/// Rows whose sums are taken in the type itself.
+const ROWS: usize = 64;
+/// Vectors of columns at once.
+const AT_ONCE: usize = 4;
 
-/// Moments of every channel of every sample.
+/// Runs `$job.columns::<N, vectors>(.., j, n)` on all of `$cols` columns.
+macro_rules! each_columns {
+    ($job:expr, $n:ty, $cols:expr, $($more:expr),*) => {{
+        let (cols, width) = ($cols, <$n>::WIDTH);
+        let whole = cols / (AT_ONCE * width) * (AT_ONCE * width);
+        for j in (0..whole).step_by(AT_ONCE * width) {
+            $job.columns::<$n, AT_ONCE>($($more,)* j, width);
+        }
+        for j in (whole..cols).step_by(width) {
+            $job.columns::<$n, 1>($($more,)* j, (cols - j).min(width));
+        }
+    }};
+}
+
+struct MomentsOf<'a, T> {
+    x: &'a [T],
+    rows: Range<usize>,
+    out: &'a mut [(Moments<T>, f64)],
+}
+
+impl<T: Real> Task for MomentsOf<'_, T> {
+    type T = T;
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) {
+        let mut block = Block::new(self.out.len());
+        for first in self.rows.clone().step_by(ROWS) {
+            block.add::<V::Narrow>(self.x, first..(first + ROWS).min(self.rows.end));
+        }
+        block.store(self.out);
+    }
+}
+
+/// Moments of every channel.
 pub(crate) fn moments<T: Real>(x: &[T], s: Last) -> Vec<Moments<T>> {
     assert!(x.len() == s.len());
     let (c, pieces) = (s.channels, s.pieces());
-    let mut each = vec![((T::ZERO, 0.0, 0.0), 0.0); s.samples * pieces * c];
+    let mut each = vec![((T::ZERO, 0.0, 0.0), 0.0); pieces * c];
     let parts = Parts::new(&mut each);
-    let rows = (BLOCK / c.max(1)).clamp(8, 64);
-    s.each_piece(|t, range| {
+    s.each_piece(|t, rows| {
         // SAFETY: one part per piece.
-        let out = unsafe { parts.get(t * c..(t + 1) * c) };
-        vectorize(
-            #[inline(always)]
-            || {
-                let mut block = Block::new(c);
-                for first in range.clone().step_by(rows) {
-                    block.add(x, first..(first + rows).min(range.end));
-                }
-                block.store(out);
-            },
-        );
+        T::vectors(MomentsOf { x, rows, out: unsafe { parts.get(t * c..(t + 1) * c) } });
     });
     if pieces == 1 {
         return each.into_iter().map(|(m, _)| m).collect();
     }
-    let of = |i: usize| merge((0..pieces).map(|p| each[(i / c * pieces + p) * c + i % c]));
-    (0..s.samples * c).map(of).collect()
+    (0..c).map(|i| merge((0..pieces).map(|p| each[p * c + i]))).collect()
 }
 
 /// Running moments of all channels. Means are kept as distances from `base`, the first block's.
@@ -107,43 +124,44 @@ impl<T: Real> Block<T> {
         Block { count: 0.0, base: wide(), mean: wide(), m2: wide(), centre, first, second }
     }
 
-    /// Takes in a block of rows: its means, then the sums around them.
+    /// Takes in a block of rows: its sums around the mean of all rows before it, which are at least as many, so that what is
+    /// rounded off the squares is small beside the distance of the means. The first block has its own mean.
     #[inline(always)]
-    fn add(&mut self, x: &[T], rows: Range<usize>) {
+    fn add<N: Lanes<T = T>>(&mut self, x: &[T], rows: Range<usize>) {
         let (c, n) = (self.centre.len(), rows.len() as f64);
-        self.centre.fill(T::ZERO);
-        self.first.fill(T::ZERO);
-        self.second.fill(T::ZERO);
-        let fours = rows.start + rows.len() / 4 * 4;
-        for r in (rows.start..fours).step_by(4) {
-            let lines = row(x, r, c).iter().zip(row(x, r + 1, c)).zip(row(x, r + 2, c).iter().zip(row(x, r + 3, c)));
-            for (m, ((x0, x1), (x2, x3))) in self.centre.iter_mut().zip(lines) {
-                *m += (*x0 + *x1) + (*x2 + *x3);
+        if self.count == 0.0 {
+            for r in rows.clone() {
+                self.centre.iter_mut().zip(row(x, r, c)).for_each(|(m, x)| *m += *x);
             }
+            let share = T::from_f64(1.0 / n);
+            self.centre.iter_mut().for_each(|m| *m *= share);
+        } else {
+            let known = self.base.iter().zip(&self.mean);
+            self.centre.iter_mut().zip(known).for_each(|(m, (base, mean))| *m = T::from_f64(base + mean));
         }
-        for r in fours..rows.end {
-            self.centre.iter_mut().zip(row(x, r, c)).for_each(|(m, x)| *m += *x);
-        }
-        let share = T::from_f64(1.0 / n);
-        self.centre.iter_mut().for_each(|m| *m *= share);
-        for r in (rows.start..fours).step_by(4) {
-            let lines = row(x, r, c).iter().zip(row(x, r + 1, c)).zip(row(x, r + 2, c).iter().zip(row(x, r + 3, c)));
-            let sums = self.first.iter_mut().zip(&mut self.second).zip(&self.centre);
-            for (((s, q), m), ((x0, x1), (x2, x3))) in sums.zip(lines) {
-                let (d0, d1, d2, d3) = (*x0 - *m, *x1 - *m, *x2 - *m, *x3 - *m);
-                *s += (d0 + d1) + (d2 + d3);
-                *q += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
-            }
-        }
-        for r in fours..rows.end {
-            let sums = self.first.iter_mut().zip(&mut self.second).zip(&self.centre);
-            for (((s, q), m), x) in sums.zip(row(x, r, c)) {
-                let d = *x - *m;
-                *s += d;
-                *q += d * d;
-            }
-        }
+        each_columns!(self, N, c, x, rows.clone());
         self.join(n);
+    }
+
+    #[inline(always)]
+    fn columns<N: Lanes<T = T>, const U: usize>(&mut self, x: &[T], rows: Range<usize>, j: usize, n: usize) {
+        let (c, zero) = (self.centre.len(), [N::c(0.0); U]);
+        let (mut m, mut s, mut q) = (zero, zero, zero);
+        for u in 0..U {
+            m[u] = get(&self.centre, j + u * N::WIDTH, n, T::ZERO);
+        }
+        for r in rows {
+            let x = row(x, r, c);
+            for u in 0..U {
+                let d = get::<N>(x, j + u * N::WIDTH, n, T::ZERO) - m[u];
+                s[u] = s[u] + d;
+                q[u] = d.fma(d, q[u]);
+            }
+        }
+        for u in 0..U {
+            put(s[u], &mut self.first, j + u * N::WIDTH, n);
+            put(q[u], &mut self.second, j + u * N::WIDTH, n);
+        }
     }
 
     /// Joins the block to what came before, as `merge` does.
@@ -177,88 +195,79 @@ impl<T: Real> Block<T> {
     }
 }
 
-/// `[sum(x - m), sum(dy), sum(dy (x - m))]` of every channel of every sample, `m` given for each.
+/// `[sum(x - m), sum(dy), sum(dy (x - m))]` of every channel, `m` given for each.
 pub(crate) fn sums<T: Real>(dy: &[T], x: &[T], m: &[T], s: Last) -> Vec<[f64; 3]> {
-    assert!(x.len() == s.len() && dy.len() == s.len() && m.len() == s.samples * s.channels);
+    assert!(x.len() == s.len() && dy.len() == s.len() && m.len() == s.channels);
     let (c, pieces) = (s.channels, s.pieces());
-    let mut partial = vec![0.0f64; s.samples * pieces * 3 * c];
+    let mut partial = vec![0.0f64; pieces * 3 * c];
     let parts = Parts::new(&mut partial);
-    s.each_piece(|t, range| {
+    s.each_piece(|t, rows| {
         // SAFETY: one part per piece.
-        let total = unsafe { parts.get(t * 3 * c..(t + 1) * 3 * c) };
-        let (m, mut acc) = (row(m, t / pieces, c), vec![T::ZERO; 3 * c]);
-        vectorize(
-            #[inline(always)]
-            || {
-                for first in range.clone().step_by(64) {
-                    add_gradients(dy, x, m, first..(first + 64).min(range.end), &mut acc);
-                    flush(&mut acc, total);
-                }
-            },
-        );
+        T::vectors(SumsOf { dy, x, m, rows, total: unsafe { parts.get(t * 3 * c..(t + 1) * 3 * c) } });
     });
-    let width = 3 * c;
-    let of = |sample: usize| {
-        let total = add_chunks(partial[sample * pieces * width..(sample + 1) * pieces * width].to_vec(), width);
-        (0..c).map(move |i| [total[i], total[c + i], total[2 * c + i]])
-    };
-    (0..s.samples).flat_map(of).collect()
+    let total = add_chunks(partial, 3 * c);
+    (0..c).map(|i| [total[i], total[c + i], total[2 * c + i]]).collect()
 }
 
-/// Adds the terms of `sums` over some rows, two at a time.
-#[inline(always)]
-fn add_gradients<T: Real>(dy: &[T], x: &[T], m: &[T], rows: Range<usize>, acc: &mut [T]) {
-    let c = m.len();
-    let (a0, rest) = acc.split_at_mut(c);
-    let (a1, a2) = rest.split_at_mut(c);
-    let pairs = rows.start + rows.len() / 2 * 2;
-    for r in (rows.start..pairs).step_by(2) {
-        let lines = row(x, r, c).iter().zip(row(x, r + 1, c)).zip(row(dy, r, c).iter().zip(row(dy, r + 1, c)));
-        let sums = a0.iter_mut().zip(&mut *a1).zip(&mut *a2).zip(m);
-        for ((((a0, a1), a2), m), ((x0, x1), (g0, g1))) in sums.zip(lines) {
-            let (d0, d1) = (*x0 - *m, *x1 - *m);
-            *a0 += d0 + d1;
-            *a1 += *g0 + *g1;
-            *a2 += *g0 * d0 + *g1 * d1;
-        }
-    }
-    for r in pairs..rows.end {
-        let sums = a0.iter_mut().zip(&mut *a1).zip(&mut *a2).zip(m);
-        for ((((a0, a1), a2), m), (x, g)) in sums.zip(row(x, r, c).iter().zip(row(dy, r, c))) {
-            let d = *x - *m;
-            *a0 += d;
-            *a1 += *g;
-            *a2 += *g * d;
+struct SumsOf<'a, T> {
+    dy: &'a [T],
+    x: &'a [T],
+    m: &'a [T],
+    rows: Range<usize>,
+    total: &'a mut [f64],
+}
+
+impl<T: Real> Task for SumsOf<'_, T> {
+    type T = T;
+    type Out = ();
+    #[inline(always)]
+    fn run<V: Lanes<T = T>>(self) {
+        let mut acc = vec![T::ZERO; self.total.len()];
+        for first in self.rows.clone().step_by(ROWS) {
+            let rows = first..(first + ROWS).min(self.rows.end);
+            each_columns!(self, V::Narrow, self.m.len(), rows.clone(), &mut acc);
+            flush(&mut acc, self.total);
         }
     }
 }
 
-/// `out = (x - mean) * scale + shift`, each `[samples, channels]`.
-pub(crate) fn normalize<T: Real>(x: &[T], mean: &[T], scale: &[T], shift: &[T], s: Last, out: &mut [T]) {
-    let width = s.samples * s.channels;
+impl<T: Real> SumsOf<'_, T> {
+    #[inline(always)]
+    fn columns<N: Lanes<T = T>, const U: usize>(&self, rows: Range<usize>, acc: &mut [T], j: usize, n: usize) {
+        let (c, zero) = (self.m.len(), [N::c(0.0); U]);
+        let mut sums = [zero; 3];
+        for r in rows {
+            let (x, dy) = (row(self.x, r, c), row(self.dy, r, c));
+            for u in 0..U {
+                let at = j + u * N::WIDTH;
+                let d = get::<N>(x, at, n, T::ZERO) - get(self.m, at, n, T::ZERO);
+                let g = get::<N>(dy, at, n, T::ZERO);
+                sums[0][u] = sums[0][u] + d;
+                sums[1][u] = sums[1][u] + g;
+                sums[2][u] = g.fma(d, sums[2][u]);
+            }
+        }
+        for (k, sums) in sums.iter().enumerate() {
+            for u in 0..U {
+                put(sums[u], acc, k * c + j + u * N::WIDTH, n);
+            }
+        }
+    }
+}
+
+/// `out = (x - mean) * scale + shift`; `past` says whether past the caches.
+pub(crate) fn normalize<T: Real>(x: &[T], mean: &[T], scale: &[T], shift: &[T], s: Last, out: &mut [T], past: bool) {
+    let c = s.channels;
     assert!(x.len() == s.len() && out.len() == s.len());
-    assert!(mean.len() == width && scale.len() == width && shift.len() == width);
-    let (c, out) = (s.channels, Parts::new(out));
-    par_rows(s.samples * s.rows, c, |range| {
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in range {
-                    let n = r / s.rows;
-                    // SAFETY: each row is written once.
-                    let data = unsafe { out.get(r * c..(r + 1) * c) }.iter_mut().zip(row(x, r, c));
-                    for (((o, x), m), (a, b)) in
-                        data.zip(row(mean, n, c)).zip(row(scale, n, c).iter().zip(row(shift, n, c)))
-                    {
-                        *o = (*x - *m) * *a + *b;
-                    }
-                }
-            },
-        );
+    assert!(mean.len() == c && scale.len() == c && shift.len() == c);
+    let out = &Parts::new(out);
+    par_rows(s.rows, c, |rows| {
+        let of = |_: usize| [mean, scale, shift];
+        T::vectors(Normalize { x, out, cols: c, past, rows, of });
     });
 }
 
-/// Numbers that make a gradient, `dx = p dy + q (x - mean) + k`, each `[samples, channels]`.
+/// Numbers that make a gradient, `dx = p dy + q (x - mean) + k`.
 pub(crate) struct Slopes<'a, T> {
     pub mean: &'a [T],
     pub p: &'a [T],
@@ -267,27 +276,13 @@ pub(crate) struct Slopes<'a, T> {
 }
 
 /// The gradient of the input.
-pub(crate) fn gradient<T: Real>(dy: &[T], x: &[T], a: &Slopes<T>, s: Last, dx: &mut [T]) {
-    let width = s.samples * s.channels;
+pub(crate) fn gradient<T: Real>(dy: &[T], x: &[T], a: &Slopes<T>, s: Last, dx: &mut [T], past: bool) {
+    let c = s.channels;
     assert!(x.len() == s.len() && dy.len() == s.len() && dx.len() == s.len());
-    assert!([a.mean, a.p, a.q, a.k].iter().all(|v| v.len() == width));
-    let (c, dx) = (s.channels, Parts::new(dx));
-    par_rows(s.samples * s.rows, c, |range| {
-        vectorize(
-            #[inline(always)]
-            || {
-                for r in range {
-                    let n = r / s.rows;
-                    // SAFETY: each row is written once.
-                    let dx = unsafe { dx.get(r * c..(r + 1) * c) };
-                    let data = dx.iter_mut().zip(row(x, r, c).iter().zip(row(dy, r, c)));
-                    let slopes = row(a.mean, n, c).iter().zip(row(a.p, n, c));
-                    let slopes = slopes.zip(row(a.q, n, c).iter().zip(row(a.k, n, c)));
-                    for ((o, (x, g)), ((m, p), (q, k))) in data.zip(slopes) {
-                        *o = *p * *g + *q * (*x - *m) + *k;
-                    }
-                }
-            },
-        );
+    assert!([a.mean, a.p, a.q, a.k].iter().all(|v| v.len() == c));
+    let dx = &Parts::new(dx);
+    par_rows(s.rows, c, |rows| {
+        let of = |_: usize| [a.mean, a.p, a.q, a.k];
+        T::vectors(Gradient { dy, x, dx, cols: c, past, rows, of });
     });
 }

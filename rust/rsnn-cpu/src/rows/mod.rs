@@ -1,5 +1,6 @@
 //! Kernels over contiguous rows: softmax, norms, losses, reductions, scans, optimizer steps. Lengths are the caller's
 //! promise (checked by assertion). Work and sums are cut by shape only, so results do not depend on the thread count.
+mod affine;
 pub mod batch_norm;
 mod channels_last;
 mod columns;

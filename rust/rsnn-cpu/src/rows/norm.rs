@@ -1,7 +1,7 @@
 //! Layer norm and RMS norm over rows, forward and backward. Statistics are two-pass with the rounding of the mean
 //! carried along, so a large offset costs no accuracy, not even in backward where only the rounded mean is kept.
 use super::columns::{COLUMNS_AT_ONCE, SHORT, ahead, each_vector, get, put, put_past, streams, sums_of};
-use super::{GRAIN, Parts, flush, par_rows, store, sums};
+use super::{GRAIN, Parts, flush, par_rows, store};
 use crate::vmath::{Lanes, Real, Task};
 use crate::{pool, simd};
 use std::ops::Range;
@@ -40,28 +40,8 @@ pub(crate) struct Stat<T> {
 
 /// Mean of a row as `(rounded, rest)` and the biased variance.
 #[inline(always)]
-pub(crate) fn moments<T: Real>(x: &[T]) -> (T, f64, f64) {
-    let n = x.len() as f64;
-    let mean = T::from_f64(
-        sums(
-            x,
-            x,
-            (T::ZERO, T::ZERO),
-            #[inline(always)]
-            |v, _| [v],
-        )[0] / n,
-    );
-    let [d, q] = sums(
-        x,
-        x,
-        (mean, mean),
-        #[inline(always)]
-        |v, _| {
-            let d = v - mean;
-            [d, d * d]
-        },
-    );
-    (mean, d / n, ((q - d * (d / n)) / n).max(0.0))
+pub(crate) fn moments<N: Lanes>(x: &[N::T]) -> (N::T, f64, f64) {
+    centred_moments::<N, 1, COLUMNS_AT_ONCE>([x])[0]
 }
 
 /// Runs a job over a range of rows: short ones in groups of `$rows`, so that their reductions overlap and the affine part
@@ -115,7 +95,10 @@ impl<T: Real> Forward<'_, T> {
         let cols = self.a.cols;
         let x: [&[T]; R] = std::array::from_fn(|r| super::row(self.a.x, first + r, cols));
         let stats = if self.mean.is_some() {
-            centred_stats::<N, R, U>(x, self.a.eps)
+            centred_moments::<N, R, U>(x).map(
+                #[inline(always)]
+                |(mean, low, var)| Stat { mean, low: T::from_f64(low), rstd: rstd(var, self.a.eps) },
+            )
         } else {
             let q = sums_of::<N, R, U, 1>(
                 cols,
@@ -189,15 +172,16 @@ const SAMPLE: usize = 64;
 /// Sums of `d = x - c` and of `d^2` with `c` the mean of the first columns; a row whose mean is off by more than half a
 /// deviation gets a second pass from there, so that the subtraction below never cancels.
 #[inline(always)]
-fn centred_stats<N: Lanes, const R: usize, const U: usize>(x: [&[N::T]; R], eps: f64) -> [Stat<N::T>; R] {
+fn centred_moments<N: Lanes, const R: usize, const U: usize>(x: [&[N::T]; R]) -> [(N::T, f64, f64); R] {
     let (cols, n) = (x[0].len(), x[0].len() as f64);
-    let sample = cols.min(SAMPLE);
+    let (sample, share) = (cols.min(SAMPLE), 1.0 / n); // a division takes longer than all else that is done once for a row
     let first = sums_of::<N, R, U, 1>(
         sample,
         #[inline(always)]
         |r, j, n, [s]| [s + get::<N>(x[r], j, n, N::T::ZERO)],
     );
-    let mut centre = first.map(|[s]| N::T::from_f64(s / sample as f64));
+    let part = 1.0 / sample as f64;
+    let mut centre = first.map(|[s]| N::T::from_f64(s * part));
     let mut sums = [[0.0; 2]; R];
     let mut done = [false; R];
     for pass in 0..2 {
@@ -222,17 +206,16 @@ fn centred_stats<N: Lanes, const R: usize, const U: usize>(x: [&[N::T]; R], eps:
         }
         for r in 0..R {
             if !done[r] {
-                centre[r] = N::T::from_f64(centre[r].to_f64() + sums[r][0] / n);
+                centre[r] = N::T::from_f64(centre[r].to_f64() + sums[r][0] * share);
             }
         }
     }
     std::array::from_fn(|r| {
         let ([d, q], c) = (sums[r], centre[r].to_f64());
-        let mean = N::T::from_f64(c + d / n);
-        let var = (q - d * (d / n)) / n;
+        let mean = N::T::from_f64(c + d * share);
+        let var = (q - d * (d * share)) * share;
         // not `max`, which drops a NaN
-        let var = if var < 0.0 { 0.0 } else { var };
-        Stat { mean, low: N::T::from_f64((c - mean.to_f64()) + d / n), rstd: rstd(var, eps) }
+        (mean, (c - mean.to_f64()) + d * share, if var < 0.0 { 0.0 } else { var })
     })
 }
 
@@ -346,16 +329,17 @@ impl<T: Real> Backward<'_, T> {
             )
             .map(|[q]| [0.0, 0.0, q])
         };
+        let share = 1.0 / cols as f64;
         std::array::from_fn(|r| {
-            let ([d, g, dot], n, rstd) = (sums[r], cols as f64, a.rstd[first + r].to_f64());
-            let low = d / n;
-            let slope = -(dot - low * g) * rstd * rstd / n * rstd;
+            let ([d, g, dot], rstd) = (sums[r], a.rstd[first + r].to_f64());
+            let low = d * share;
+            let slope = -(dot - low * g) * rstd * rstd * share * rstd;
             Coefficients {
                 mean: mean[r],
                 rstd: a.rstd[first + r],
                 low: T::from_f64(low),
                 slope: T::from_f64(slope),
-                shift: T::from_f64(-g / n * rstd),
+                shift: T::from_f64(-g * share * rstd),
             }
         })
     }
