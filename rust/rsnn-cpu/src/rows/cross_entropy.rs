@@ -1,8 +1,10 @@
 //! Cross entropy with class indices, fused with log-softmax: forward saves one log-sum-exp per row, backward rereads
 //! the logits and writes the gradient.
+use super::columns::{each_vector, get, put_past, streams};
 use super::lanes::{RowKernel, each_row, exp_sum};
 use super::{Parts, row, sum, sums};
-use crate::vmath::{Lanes, Real, each1, each2};
+use crate::simd;
+use crate::vmath::{Lanes, Real};
 
 /// Logits `[rows, cols]`, one target class per row, and torch's options.
 #[derive(Clone, Copy)]
@@ -105,13 +107,15 @@ impl<T: Real> RowKernel for Forward<'_, T> {
 /// Targets were checked by the forward pass.
 pub fn cross_entropy_backward<T: Real>(a: CrossEntropyArgs<T>, lse: &[T], grad: &[T], dx: &mut [T]) {
     assert!(lse.len() == a.rows && dx.len() == a.rows * a.cols && (grad.len() == 1 || grad.len() == a.rows));
-    each_row(a.rows, a.cols, Backward { a, lse, grad, dx: Parts::new(dx), all: a.weight_sum() });
+    let past = streams(dx, a.cols);
+    each_row(a.rows, a.cols, Backward { a, lse, grad, past, dx: Parts::new(dx), all: a.weight_sum() });
 }
 
 struct Backward<'a, T> {
     a: CrossEntropyArgs<'a, T>,
     lse: &'a [T],
     grad: &'a [T],
+    past: bool,
     dx: Parts<'a, T>,
     all: f64,
 }
@@ -132,20 +136,18 @@ impl<T: Real> RowKernel for Backward<'_, T> {
         let hit = (1.0 - a.label_smoothing) * w;
         let (scale, rest) = (V::c(g * (hit + smooth * self.all)), V::c(-g * smooth));
         let (x, lse) = (row(a.logits, r, a.cols), V::splat(self.lse[r]));
-        match a.weight.filter(|_| smooth > 0.0) {
-            Some(w) => each2(
-                x,
-                w,
-                dx,
-                #[inline(always)]
-                |x: V, w: V| (x - lse).exp_neg().fma(scale, rest * w),
-            ),
-            None => each1(
-                x,
-                dx,
-                #[inline(always)]
-                |x: V| (x - lse).exp_neg().fma(scale, rest),
-            ),
+        let weight = a.weight.filter(|_| smooth > 0.0);
+        each_vector::<V>(
+            a.cols,
+            #[inline(always)]
+            |j, n| {
+                let p = (get::<V>(x, j, n, T::ZERO) - lse).exp_neg();
+                let rest = weight.map_or(rest, |w| rest * get(w, j, n, T::ZERO));
+                put_past(self.past, p.fma(scale, rest), dx, j, n);
+            },
+        );
+        if self.past {
+            simd::drain();
         }
         dx[y] -= T::from_f64(g * hit);
     }
