@@ -21,7 +21,7 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
         inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    _C.backward([self], None if gradient is None else [gradient], keep, create_graph, inputs or [])
+    _C.backward(self, None if gradient is None else [gradient], keep, create_graph, inputs)
 
 
 @method

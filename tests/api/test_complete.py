@@ -18,6 +18,7 @@ EXEMPT = {
     "sqrt_zero_slope": "the slope of norm at zero: rows norm",
     "adam_step sgd_step adadelta_step adagrad_step adamax_step asgd_step nadam_step radam_step rmsprop_step rprop_step": "tests/optim",
     "lstm lstm_cell gru gru_cell rnn_tanh rnn_tanh_cell rnn_relu rnn_relu_cell": "recurrent layers: tests/nn",
+    "make_natively bare_object": "making a no_grad: tests/autograd",
     "read_natively call_natively": "slots of Module: tests/nn/test_member_lookup",
     "slices_stay": "what makes slices of a Size a Size: test_smoke",
     "arange tensor empty full linspace frombuffer from_numpy randn rand randint randperm normal bernoulli multinomial"

@@ -50,9 +50,10 @@ def backward(
                 "use `grad_tensors`."
             )
         grad_tensors = grad_variables
-    inputs = [] if inputs is None else _list(inputs) or [None]
-    if inputs == [None]:
-        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if inputs is not None:
+        inputs = _list(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     keep = create_graph if retain_graph is None else retain_graph
     _C.backward(_list(tensors), _seeds(grad_tensors), keep, create_graph, inputs)
 

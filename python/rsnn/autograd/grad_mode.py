@@ -64,13 +64,13 @@ class no_grad(_Mode):
     __slots__ = ("_before",)
 
     def __new__(cls, orig_func=None) -> Any:  # a context, or the decorated function
-        self = object.__new__(cls)
+        self = _C.bare_object(cls)
         return self if orig_func is None else self(orig_func)
 
     def __enter__(self):
         self._before = _C.set_grad_mode(False)
 
-    def __exit__(self, *exc):
+    def __exit__(self, exc_type, exc_value, traceback):
         _C.set_grad_mode(self._before)
 
 
@@ -80,14 +80,18 @@ class enable_grad(_Mode):
     __slots__ = ("_before",)
 
     def __new__(cls, orig_func=None) -> Any:  # a context, or the decorated function
-        self = object.__new__(cls)
+        self = _C.bare_object(cls)
         return self if orig_func is None else self(orig_func)
 
     def __enter__(self):
         self._before = _C.set_grad_mode(True)
 
-    def __exit__(self, *exc):
+    def __exit__(self, exc_type, exc_value, traceback):
         _C.set_grad_mode(self._before)
+
+
+_C.make_natively(no_grad)
+_C.make_natively(enable_grad)
 
 
 class set_grad_enabled(_Mode):
@@ -104,7 +108,7 @@ class set_grad_enabled(_Mode):
     def __enter__(self):
         _C.set_grad_mode(self.mode)
 
-    def __exit__(self, *exc):
+    def __exit__(self, exc_type, exc_value, traceback):
         _C.set_grad_mode(self._before)
 
     def clone(self):
@@ -127,7 +131,7 @@ class inference_mode(_Mode):
     def __enter__(self):
         self._before = (_C.set_grad_mode(not self.mode), _C.set_inference_mode(self.mode))
 
-    def __exit__(self, *exc):
+    def __exit__(self, exc_type, exc_value, traceback):
         _C.set_grad_mode(self._before[0])
         _C.set_inference_mode(self._before[1])
 
@@ -144,7 +148,7 @@ class set_multithreading_enabled(_Mode):
     def __enter__(self):
         pass
 
-    def __exit__(self, *exc):
+    def __exit__(self, exc_type, exc_value, traceback):
         pass
 
     def clone(self):

@@ -346,22 +346,23 @@ class EachParameter(Optimizer):
 
     def step_group(self, group: dict[str, Any]) -> None:
         params, grads, states = [], [], []
-        native = self.native is not None and not group.get("differentiable")
+        capturable, differentiable = group.get("capturable"), group.get("differentiable")
+        native = self.native is not None and not differentiable
         for p in group["params"]:
             grad = p.grad
             if grad is None:
                 continue
-            if group.get("capturable"):
+            if capturable:
                 raise AssertionError(
                     "If capturable=True, params and state_steps must be on supported devices: [] (nothing is captured here)."
                 )
-            if native and p.device.type == "cpu":
+            if native and p.is_cpu:
                 params.append(p)
                 grads.append(grad)
                 states.append(self.state_of(p, group))
             else:
                 state = self.state_of(p, group)
-                if group.get("differentiable"):  # what the last step saved for backward must stay as it is
+                if differentiable:  # what the last step saved for backward must stay as it is
                     kept = {key: value.clone() for key, value in state.items() if rsnn.is_tensor(value) and key != "step"}
                     state.update(kept)
                 self.update(p, -grad if group.get("maximize") else grad, state, group)

@@ -47,6 +47,9 @@ pub fn checked_numel(shape: &[usize]) -> Result<usize> {
 
 /// The common shape of `a` and `b` under broadcasting.
 pub fn broadcast_shapes(a: &[usize], b: &[usize]) -> Result<Dims> {
+    if a == b {
+        return Ok(Dims::from_slice(a));
+    }
     let n = a.len().max(b.len());
     let mut out: Dims = SmallVec::from_elem(1, n);
     for i in 0..n {

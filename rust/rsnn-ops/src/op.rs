@@ -208,8 +208,10 @@ fn defined(op: &dyn Op, ins: &[Tensor]) -> Option<Result<Tensors>> {
 
 /// Checks and runs `op`; records nothing.
 fn launch(op: &dyn Op, ins: &[Tensor]) -> Result<Tensors> {
-    let metas = op.infer(ins)?;
-    let outs: Tensors = metas.iter().enumerate().map(|(i, m)| op.empty(i, m, ins)).collect::<Result<_>>()?;
+    let mut outs = Tensors::new();
+    for (i, meta) in op.infer(ins)?.iter().enumerate() {
+        outs.push(op.empty(i, meta, ins)?);
+    }
     run(op, ins, &outs)?;
     Ok(outs)
 }

@@ -4,8 +4,9 @@ use crate::prelude::*;
 use crate::raise::raise;
 use crate::size::size;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
-use pyo3::ffi;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyTuple, PyType};
+use pyo3::{PyTypeInfo, ffi};
 use rsnn_ops::elementwise::{self, Binary};
 use rsnn_ops::{Tensor, view};
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -43,9 +44,30 @@ pub fn wrap(py: Python<'_>, t: Tensor) -> PyResult<Bound<'_, PyAny>> {
         // SAFETY: the pointer is cleared when the object dies, and the GIL is held.
         return Ok(unsafe { Bound::from_borrowed_ptr(py, obj) });
     }
-    let bound = Bound::new(py, PyTensor { tensor: t })?;
+    let bound = made(py, PyTensor { tensor: t })?;
     remember(&bound.get().tensor, bound.as_ptr());
     Ok(bound.into_any())
+}
+
+/// Where an object of the class Tensor holds its `PyTensor`, counted from its address.
+static PLACE: PyOnceLock<usize> = PyOnceLock::new();
+
+/// A new object of the class Tensor. `Bound::new` would give each a dict of its own, which few ever use; without one
+/// Python makes it on first use.
+fn made(py: Python<'_>, value: PyTensor) -> PyResult<Bound<'_, PyTensor>> {
+    let Some(place) = PLACE.get(py) else {
+        let bound = Bound::new(py, value)?;
+        PLACE.get_or_init(py, || std::ptr::from_ref(bound.get()).addr() - bound.as_ptr().addr());
+        return Ok(bound);
+    };
+    // SAFETY: the allocation is zeroed, which is what the dict and the list of weak references of a new object are; a
+    // frozen class that is Send and Sync keeps nothing else beside its value.
+    unsafe {
+        let object = ffi::PyType_GenericAlloc(PyTensor::type_object_raw(py), 0);
+        let bound = Bound::from_owned_ptr_or_err(py, object)?;
+        bound.as_ptr().byte_add(*place).cast::<PyTensor>().write(value);
+        Ok(bound.cast_into_unchecked())
+    }
 }
 
 /// Sizes given as one sequence or as separate ints.

@@ -5,6 +5,7 @@ use super::node::{Edge, Node, NodeHook};
 use super::plan::{Buffer, Plan, key};
 use super::{anomaly, plan};
 use crate::op::Grads;
+use crate::release;
 use crate::tensor::{Meta, Tensor};
 use rsnn_core::{Layout, Result, ensure};
 use smallvec::SmallVec;
@@ -145,7 +146,7 @@ impl Engine {
         }
         let post = if hooked { node_hooks(node, &mut grads)? } else { vec![] };
         if let Some(leaf) = leaf {
-            return self.finish(&leaf, &grads, &post);
+            return self.finish(&leaf, grads, &post);
         }
         let begin = crate::profile::now();
         let results = self.execute(node, &grads, &post);
@@ -167,12 +168,14 @@ impl Engine {
     }
 
     /// Accumulates into a leaf.
-    fn finish(&self, leaf: &Tensor, grads: &Buffer, post: &[(u64, NodeHook)]) -> Result<Grads> {
-        if let Some(g) = grads.first().cloned().flatten() {
+    fn finish(&self, leaf: &Tensor, mut grads: Buffer, post: &[(u64, NodeHook)]) -> Result<Grads> {
+        // Taken out where no hook asks for it: a gradient that nobody else holds needs no copy.
+        let g = if post.is_empty() { grads.pop() } else { grads.first().cloned() };
+        if let Some(g) = g.flatten() {
             self.accumulate_into(leaf, g)?;
         }
         for (_, hook) in post {
-            hook(&[], grads)?;
+            hook(&[], &grads)?;
         }
         Ok(Grads::new())
     }
@@ -225,7 +228,13 @@ impl Engine {
         let new = match leaf.grad() {
             None if self.how.create => g,
             // A gradient that nobody else holds becomes `.grad` as it is.
-            None if g.is_unshared() && lies_as(&g, leaf) => g.detach(),
+            None if g.is_unshared() && lies_as(&g, leaf) => {
+                if g.requires_grad() {
+                    g.detach()
+                } else {
+                    g
+                }
+            }
             None => {
                 let like = if leaf.layout().is_dense() { leaf.layout().clone() } else { Layout::contiguous(g.shape()) };
                 let fresh = Tensor::empty_strided(g.shape(), like.strides, g.dtype(), g.device())?;
@@ -335,7 +344,11 @@ pub fn run_edges(
         engine.feed(&root.edge, g)?;
     }
     let _mode = GradMode::set(how.create);
-    engine.run(roots)?;
+    if engine.plan.is_long() {
+        release::unlocked(|| engine.run(roots)).unwrap_or(Ok(()))?;
+    } else {
+        engine.run(roots)?;
+    }
     Ok(engine.captured)
 }
 

@@ -82,6 +82,8 @@ pub struct Node {
     /// The op's name; empty for leaves and custom functions.
     op_name: &'static str,
     pub seq: u64,
+    /// Elements that the forward read and wrote.
+    pub(super) elements: usize,
     pub edges: SmallVec<[Option<Edge>; 3]>,
     /// Leaves that `edges` lead to: their nodes do not keep them alive.
     _leaves: SmallVec<[Tensor; 2]>,
@@ -106,6 +108,7 @@ impl Node {
         Node {
             op_name,
             seq: SEQ.fetch_add(1, Relaxed),
+            elements: 0,
             _leaves: edges.iter().flatten().filter_map(|e| e.node.variable()).collect(),
             leaf: None,
             edges,
@@ -139,7 +142,9 @@ impl Node {
             }
         }
         let body = Body::Op(Arc::new(recorded));
-        let node = Node::new(name, edges, outs.iter().map(Tensor::meta).collect(), body).share();
+        let mut node = Node::new(name, edges, outs.iter().map(Tensor::meta).collect(), body);
+        node.elements = ins.iter().chain(outs).map(Tensor::numel).sum();
+        let node = node.share();
         for (i, t) in outs.iter().enumerate() {
             if t.dtype().is_float() {
                 t.set_edge(Some(Edge { node: node.clone(), nr: i as u32 }));
@@ -161,7 +166,9 @@ impl Node {
         out: Meta,
     ) -> Arc<Node> {
         let body = Body::Op(Arc::new(Recorded::new(op.clone(), ins)));
-        Node::new(op.name(), edges, smallvec::smallvec![out], body).share()
+        let mut node = Node::new(op.name(), edges, smallvec::smallvec![out], body);
+        node.elements = ins.iter().map(Tensor::numel).sum();
+        node.share()
     }
 
     fn share(self) -> Arc<Node> {
@@ -363,19 +370,24 @@ pub fn accumulator(leaf: &Tensor) -> Arc<Node> {
     node
 }
 
-#[derive(Default)]
 struct Graveyard {
     busy: bool,
     parts: Vec<(SmallVec<[Option<Edge>; 3]>, Body)>,
 }
 
 thread_local! {
-    static GRAVEYARD: RefCell<Graveyard> = RefCell::default();
+    static GRAVEYARD: RefCell<Graveyard> = const { RefCell::new(Graveyard { busy: false, parts: Vec::new() }) };
 }
 
 impl Drop for Node {
-    // A chain of nodes is dropped by a loop: recursion would overflow the stack on long graphs.
+    // A chain of nodes is dropped by a loop: recursion would overflow the stack on long graphs. A node next to leaves
+    // that saved nothing is the end of every chain.
     fn drop(&mut self) {
+        let saved = !matches!(self.body.get_mut(), Body::Accumulate | Body::Released | Body::Op(_))
+            || self.body.get_mut().holds();
+        if !saved && self.edges.iter().flatten().all(|e| e.node.edges.is_empty()) {
+            return;
+        }
         let parts = self.take_parts();
         let mut parts = Some(parts);
         let first = GRAVEYARD.try_with(|g| {

@@ -1,5 +1,6 @@
 //! What one backward pass will run: how often each node is fed, and which nodes lead to a wanted one.
 use super::node::{Edge, Node};
+use crate::release;
 use crate::tensor::Tensor;
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -46,6 +47,8 @@ pub(super) struct Plan {
     pub tasks: Table<Task>,
     /// Only nodes that lead to a wanted one run.
     pub pruned: bool,
+    /// Elements that the forward of its nodes read and wrote.
+    elements: usize,
     /// (output, place among the wanted edges) by node.
     pub wanted: Table<Vec<(u32, usize)>>,
 }
@@ -67,6 +70,7 @@ impl Plan {
             });
         }
         while let Some(node) = stack.pop() {
+            plan.elements = plan.elements.saturating_add(node.elements);
             for edge in node.edges.iter().flatten() {
                 let k = key(&edge.node);
                 if let Some(task) = plan.tasks.get_mut(&k) {
@@ -97,6 +101,11 @@ impl Plan {
 
     fn is_needed(&self, edge: &Edge) -> bool {
         self.tasks.get(&key(&edge.node)).is_some_and(|t| t.needed)
+    }
+
+    /// Whether the pass takes so long that other Python threads should run beside it.
+    pub fn is_long(&self) -> bool {
+        self.tasks.len() > 32 || self.elements >= release::LONG
     }
 
     /// Whether a gradient along `edge` is of use.

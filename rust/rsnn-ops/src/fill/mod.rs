@@ -13,6 +13,11 @@ pub fn fill_raw(x: &Tensor, value: f64) -> Result<()> {
         return crate::gpu::fill(x, value);
     }
     dispatch!(all, x.dtype(), T => {
+        if x.numel() == 1 {
+            // SAFETY: the one element of a live CPU tensor.
+            unsafe { *x.ptr::<T>() = T::from_f64(value) };
+            return Ok(());
+        }
         let (x, v) = (pointwise::flat(x), [T::from_f64(value)]);
         let zeros = rsnn_core::Strides::from_elem(0, x.ndim());
         // SAFETY: one source element with stride 0; the layout of `x` lies in its storage.

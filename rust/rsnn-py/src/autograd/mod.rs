@@ -10,9 +10,12 @@ pub use node::grad_fn;
 use crate::prelude::*;
 use crate::tensor::PyTensor;
 use node::PyNode;
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use rsnn_ops::Tensor;
 use rsnn_ops::autograd::{self as ag, Edge, How, Root};
-use rsnn_ops::{Result, Tensor};
 
 #[pyfunction]
 fn is_grad_enabled() -> bool {
@@ -29,6 +32,58 @@ fn is_inference_mode_enabled() -> bool {
 #[pyfunction]
 fn set_inference_mode(on: bool) -> bool {
     ag::set_inference(on)
+}
+
+/// Makes objects of `cls` natively where there are no arguments: entering a context is mostly the making of it. With
+/// arguments its `__new__` runs.
+#[pyfunction]
+fn make_natively(cls: &Bound<'_, PyType>) {
+    // SAFETY: a class made in Python is writable, and no instance of it exists yet; the GIL is held.
+    unsafe { (*cls.as_type_ptr()).tp_new = Some(make) };
+}
+
+/// What `object.__new__` is to other classes: an empty object of `cls`, which `make_natively` got or a base of it did.
+#[pyfunction]
+fn bare_object<'py>(cls: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: the bases of a class live as long as it does; every class between it and that base was made in Python.
+    unsafe {
+        let mut base = cls.as_type_ptr();
+        while !base.is_null() && (*base).tp_new.is_none_or(|new| !std::ptr::fn_addr_eq(new, make as ffi::newfunc)) {
+            base = (*base).tp_base;
+        }
+        if base.is_null() {
+            return Err(PyTypeError::new_err("bare_object: not a class of contexts"));
+        }
+        Bound::from_owned_ptr_or_err(cls.py(), ffi::PyType_GenericAlloc(cls.as_type_ptr(), 0))
+    }
+}
+
+unsafe extern "C" fn make(
+    cls: *mut ffi::PyTypeObject,
+    args: *mut ffi::PyObject,
+    kwargs: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls it with the GIL held, a class, a tuple and a dict or null.
+    unsafe {
+        if ffi::PyTuple_Size(args) == 0 && kwargs.is_null() {
+            return ffi::PyType_GenericAlloc(cls, 0);
+        }
+        let cls = Bound::from_borrowed_ptr(Python::assume_attached(), cls.cast());
+        let new = || {
+            let args = Bound::from_borrowed_ptr(cls.py(), args).cast_into_unchecked::<PyTuple>();
+            let all = [cls.clone()].into_iter().chain(args.iter());
+            let all = PyTuple::new(cls.py(), all.collect::<Vec<_>>())?;
+            let kwargs = Bound::from_borrowed_ptr_or_opt(cls.py(), kwargs).map(|k| k.cast_into_unchecked::<PyDict>());
+            cls.getattr("__new__")?.call(all, kwargs.as_ref())
+        };
+        match new() {
+            Ok(object) => object.into_ptr(),
+            Err(e) => {
+                e.restore(cls.py());
+                std::ptr::null_mut()
+            }
+        }
+    }
 }
 
 /// A place in the graph: of a tensor, or of a `GradientEdge`.
@@ -119,39 +174,50 @@ pub fn set_grad(x: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
     Err(PyRuntimeError::new_err(refusal))
 }
 
-/// Runs a backward pass with the GIL released; hooks take it while they run.
-fn pass<R: Send>(py: Python<'_>, f: impl FnOnce() -> Result<R> + Send) -> PyResult<R> {
-    let result = py.detach(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)));
-    guard(|| result.unwrap_or_else(|_| rsnn_core::bail!(Runtime, "rsnn: internal error in backward")))
+/// One output or several.
+enum Outputs<'py> {
+    One(Bound<'py, PyAny>),
+    Many(Vec<Bound<'py, PyAny>>),
 }
 
-/// Accumulates into the leaves, or into `inputs` where given.
+impl<'a, 'py> FromPyObject<'a, 'py> for Outputs<'py> {
+    type Error = PyErr;
+    fn extract(obj: Borrowed<'a, 'py, PyAny>) -> PyResult<Outputs<'py>> {
+        match obj.cast::<PyTensor>() {
+            Ok(_) => Ok(Outputs::One(obj.to_owned())),
+            Err(_) => obj.extract().map(Outputs::Many),
+        }
+    }
+}
+
+/// Accumulates into the leaves, or into `inputs` where given. The GIL is released where that pays; hooks take it.
 #[pyfunction]
 fn backward(
-    py: Python<'_>,
-    outputs: Vec<Bound<'_, PyAny>>,
+    outputs: Outputs<'_>,
     grads: Option<Vec<Bound<'_, PyAny>>>,
     keep: bool,
     create: bool,
-    inputs: Vec<Bound<'_, PyAny>>,
+    inputs: Option<Vec<Bound<'_, PyAny>>>,
 ) -> PyResult<()> {
-    let (roots, seeds) = (roots(&outputs)?, seeds(grads, outputs.len())?);
-    let mut wanted = vec![];
-    for x in &inputs {
+    let outputs = match &outputs {
+        Outputs::One(x) => std::slice::from_ref(x),
+        Outputs::Many(xs) => xs,
+    };
+    let (roots, seeds) = (roots(outputs)?, seeds(grads, outputs.len())?);
+    let find = |x: &Bound<'_, PyAny>| {
         if let Ok(t) = x.cast::<PyTensor>() {
             hooks::retain(t.get().tensor())?;
         }
-        wanted.push(place(x)?);
-    }
-    let wanted = (!inputs.is_empty()).then_some(wanted);
+        place(x)
+    };
+    let wanted = inputs.map(|xs| xs.iter().map(find).collect::<PyResult<Vec<_>>>()).transpose()?;
     let how = How { keep, create, accumulate: true };
-    pass(py, || ag::run_edges(&roots, &seeds, wanted.as_deref(), how)).map(drop)
+    guard(|| ag::run_edges(&roots, &seeds, wanted.as_deref(), how)).map(drop)
 }
 
 /// Gradients at `inputs`.
 #[pyfunction]
 fn grad(
-    py: Python<'_>,
     outputs: Vec<Bound<'_, PyAny>>,
     inputs: Vec<Bound<'_, PyAny>>,
     grads: Option<Vec<Bound<'_, PyAny>>>,
@@ -168,7 +234,7 @@ fn grad(
         wanted.push(Some(edge));
     }
     let how = How { keep, create, accumulate: false };
-    let found = pass(py, || {
+    let found = guard(|| {
         let found = ag::run_edges(&roots, &seeds, Some(&wanted), how)?;
         ag::check_used(&found, allow_unused)?;
         Ok(found)
@@ -208,6 +274,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         set_grad_mode,
         is_inference_mode_enabled,
         set_inference_mode,
+        make_natively,
+        bare_object,
         backward,
         grad,
         current_graph_task_id,
