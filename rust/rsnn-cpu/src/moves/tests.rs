@@ -33,7 +33,7 @@ fn check<T: Copy + PartialEq + std::fmt::Debug>(
 #[test]
 fn copies_of_every_width_and_order() {
     let many: Vec<usize> = (0..17).rev().collect();
-    let shapes: [(&[usize], &[usize]); 15] = [
+    let shapes: [(&[usize], &[usize]); 17] = [
         (&[2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2], &many),
         (&[1], &[0]),
         (&[7, 5], &[1, 0]),
@@ -49,6 +49,9 @@ fn copies_of_every_width_and_order() {
         (&[2, 3, 1, 40], &[1, 2, 0, 3]),
         (&[90000], &[0]),
         (&[2, 70000], &[0, 1]),
+        // Written past the caches: a transpose with odd edges, and rows.
+        (&[1204, 1844], &[1, 0]),
+        (&[2, 1100, 1004], &[1, 0, 2]),
     ];
     for (shape, order) in shapes {
         for flipped in 0..=order.len() {
