@@ -65,8 +65,9 @@ def test_memory_is_flat_over_5000_steps_of_changing_shapes():
     assert max(held[1000:]) <= 1.02 * max(held[:1000]), (max(held[:1000]), max(held[1000:]))
 
 
+# rsnn.memory is imported first: a child forked while another thread imports waits for that import for ever, in any Python program.
 FORKED = """
-import os, threading, rsnn
+import os, threading, rsnn, rsnn.memory
 
 stop = False
 def busy():

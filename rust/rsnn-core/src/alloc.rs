@@ -1,10 +1,9 @@
 //! Caching allocator: 64-byte aligned blocks in size classes, kept for reuse up to a byte cap.
 //! Fresh pages cost more than most ops, so a training step should allocate nothing new after the first.
 use crate::{Error, Result};
-use parking_lot::Mutex;
 use std::alloc::Layout as Block;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const ALIGN: usize = 64;
 const SMALL: usize = 1024;
@@ -26,11 +25,16 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 static CACHED: AtomicUsize = AtomicUsize::new(0);
 static HITS: AtomicUsize = AtomicUsize::new(0);
 static MISSES: AtomicUsize = AtomicUsize::new(0);
+// std's lock, not parking_lot's: the threads waiting for that one stand in a table, which a forked child inherits without the threads.
 static BINS: [Mutex<Vec<usize>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
 
 thread_local! {
     // Small blocks (scalars, biases) never take a lock. There are few, and the bytes cached do not count them.
     static LOCAL: std::cell::RefCell<[Vec<usize>; 5]> = const { std::cell::RefCell::new([const { Vec::new() }; 5]) };
+}
+
+fn locked(bin: &Mutex<Vec<usize>>) -> MutexGuard<'_, Vec<usize>> {
+    bin.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes kept for reuse at most: `RSNN_CACHE_BYTES`, else a quarter of the machine's memory.
@@ -82,7 +86,7 @@ pub(crate) fn allocate(bytes: usize) -> Result<*mut u8> {
         HITS.fetch_add(1, Relaxed);
         return Ok(p as *mut u8);
     }
-    if let Some(p) = BINS[class].lock().pop() {
+    if let Some(p) = locked(&BINS[class]).pop() {
         HITS.fetch_add(1, Relaxed);
         CACHED.fetch_sub(rounded, Relaxed);
         return Ok(p as *mut u8);
@@ -109,18 +113,19 @@ pub(crate) fn allocate(bytes: usize) -> Result<*mut u8> {
 /// Keeps `fork` out while another thread holds a bin: in the child nobody would ever release it.
 #[cfg(unix)]
 fn watch_fork() {
-    extern "C" fn hold() {
-        BINS.iter().for_each(|bin| std::mem::forget(bin.lock()));
+    thread_local! {
+        static HELD: std::cell::RefCell<Vec<MutexGuard<'static, Vec<usize>>>> = const { std::cell::RefCell::new(Vec::new()) };
     }
+    extern "C" fn hold() {
+        let _ = HELD.try_with(|held| held.borrow_mut().extend(BINS.iter().map(locked)));
+    }
+    /// Runs in the thread that `hold` ran in, in the parent and in the child.
     extern "C" fn release() {
-        for bin in &BINS {
-            // SAFETY: `hold` locked every bin in this thread, or in its parent's.
-            unsafe { bin.force_unlock() };
-        }
+        let _ = HELD.try_with(|held| held.borrow_mut().clear());
     }
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the handlers only lock and unlock.
+        // SAFETY: the handlers only take and leave locks.
         unsafe { libc::pthread_atfork(Some(hold), Some(release), Some(release)) };
     });
 }
@@ -164,13 +169,13 @@ pub(crate) fn free(p: *mut u8, bytes: usize) {
         CACHED.fetch_sub(rounded, Relaxed);
         return give_back(p, rounded);
     }
-    BINS[class].lock().push(p as usize);
+    locked(&BINS[class]).push(p as usize);
 }
 
 /// Returns every cached block to the system (thread-local scalars excepted).
 pub fn empty_cache() {
     for bin in &BINS {
-        let blocks = std::mem::take(&mut *bin.lock());
+        let blocks = std::mem::take(&mut *locked(bin));
         let class = BINS.iter().position(|b| std::ptr::eq(b, bin)).unwrap_or(0);
         let (log, quarter) = (class / 4, class % 4);
         let rounded = (1usize << log) + quarter * ((1usize << log) / 4);
