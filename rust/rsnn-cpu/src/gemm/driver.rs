@@ -27,13 +27,16 @@ const SERIAL: usize = 1 << 19;
 const SMALL: usize = 32 * 32 * 32;
 /// Up to this many rows (or columns) dot products beat packing, where both operands are contiguous along K.
 const DOT_ROWS: usize = 40;
-/// Between these K; see `dots_pay`.
+/// From this K on; a shorter one is summed up too often.
 const DOT_SHORT: usize = 128;
+/// Products that a dot sums at a time: with a longer K the rows of A leave L1.
 const DOT_LONG: usize = 1024;
 /// Bytes of an unpacked B that several strips of A read.
 const DIRECT_BYTES: usize = 192 << 10;
-/// Bytes of an A that every panel of B meets at once.
-const A_BYTES: usize = 256 << 10;
+/// Bytes of an A that passes from the caches for every panel of B, where it lies in rows.
+const A_BYTES: usize = 1536 << 10;
+/// The same for one that the calling thread packs while the others wait.
+const A_PACKED: usize = 256 << 10;
 /// Bytes of packed B at a time.
 const B_BYTES: usize = 16 << 20;
 
@@ -46,14 +49,10 @@ impl<T: Real> Job<T> {
         Self { m: self.n, n: self.m, k: self.k, a: flip(self.b), b: flip(self.a), out }
     }
 
-    /// Both operands contiguous along K and few rows; a short K is summed up too often, a long one leaves L1.
+    /// Both operands contiguous along K and few rows.
     fn dots_pay(&self) -> bool {
         let rows = self.m.min(self.n);
-        let most = match self.k {
-            ..DOT_SHORT => 6,
-            DOT_SHORT..=DOT_LONG => DOT_ROWS,
-            _ => SWEEP_ROWS,
-        };
+        let most = if self.k < DOT_SHORT { 6 } else { DOT_ROWS };
         self.a.cs == 1 && self.b.rs == 1 && rows <= most && self.k >= 8
     }
 
@@ -67,9 +66,10 @@ impl<T: Real> Job<T> {
                 && !row.is_multiple_of(2048)
     }
 
-    /// All of A stays in L2: a panel of B can be packed by the task that uses it, and is then still in its cache.
+    /// All of A stays in L2 or L3: a panel of B can be packed by the task that uses it, and is then still in its cache.
     fn panels_pay(&self, kernel: &Kernel<T>) -> bool {
-        self.m >= 32 && self.m * self.k * size_of::<T>() <= A_BYTES && self.n >= 4 * kernel.nr
+        let most = if self.a.cs == 1 { A_BYTES } else { A_PACKED };
+        self.m > SWEEP_ROWS && self.m * self.k * size_of::<T>() <= most && self.n >= 4 * kernel.nr
     }
 
     /// Few terms and rows that lie side by side: storing C is the work, tiles only delay it.
@@ -141,10 +141,13 @@ fn for_ranges(len: usize, unit: usize, parallel: bool, work: usize, f: impl Fn(u
 unsafe fn dots<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
     // Few rows: reading B bounds it, so a byte counts like some flops.
     let work = job.work().max(job.k * job.n * 4);
+    let part = even_part(job.k, if job.m > SWEEP_ROWS { DOT_LONG } else { job.k }, 8);
     for_ranges(job.n, 4, parallel, work, |j0, j1| {
-        let dot = job.dot(j0, j1);
-        // SAFETY: columns j0..j1 of the job; both operands are contiguous along K.
-        unsafe { (kernel.dot)(&dot) };
+        for p in (0..job.k).step_by(part) {
+            let dot = job.dot((j0, j1), (p, (job.k - p).min(part)));
+            // SAFETY: columns j0..j1 of the job; both operands are contiguous along K.
+            unsafe { (kernel.dot)(&dot) };
+        }
     });
 }
 
@@ -165,17 +168,27 @@ unsafe fn sweep<T: Real>(kernel: &Kernel<T>, job: &Job<T>, parallel: bool) {
 }
 
 impl<T: Real> Job<T> {
-    fn dot(&self, j0: usize, j1: usize) -> Dot<T> {
+    fn dot(&self, j: (usize, usize), k: (usize, usize)) -> Dot<T> {
         Dot {
             m: self.m,
-            n: j1 - j0,
-            k: self.k,
-            a: self.a.p,
+            n: j.1 - j.0,
+            k: k.1,
+            a: self.a.at(0, k.0).p,
             a_rs: self.a.rs,
-            b: self.b.at(0, j0).p,
+            b: self.b.at(k.0, j.0).p,
             b_cs: self.b.cs,
-            out: self.out.at(0, j0),
+            out: self.k_out((0, j.0), k),
         }
+    }
+
+    /// Where `k.1` products from `k.0` on go: added to what C holds, finished with the last.
+    fn k_out(&self, at: (usize, usize), k: (usize, usize)) -> Out<T> {
+        let mut out = self.out.at(at.0, at.1);
+        out.add |= k.0 > 0;
+        if k.0 + k.1 < self.k {
+            (out.act, out.bias) = (Act::None, std::ptr::null());
+        }
+        out
     }
 
     /// The block of rows `i.0..i.1`, columns `j.0..j.1` with unpacked operands.
@@ -195,15 +208,12 @@ impl<T: Real> Job<T> {
         }
     }
 
-    /// The same for `k.1` products from `k.0` on: added to what C holds, finished with the last.
+    /// The same for `k.1` products from `k.0` on.
     fn k_block(&self, kernel: &Kernel<T>, i: (usize, usize), j: (usize, usize), k: (usize, usize)) -> Block<T> {
         let mut block = self.block(kernel, i, j);
         block.k = k.1;
         block.a = self.a.at(i.0, k.0).p;
-        block.out.add |= k.0 > 0;
-        if k.0 + k.1 < self.k {
-            (block.out.act, block.out.bias) = (Act::None, std::ptr::null());
-        }
+        block.out = self.k_out((i.0, j.0), k);
         block
     }
 }

@@ -137,7 +137,7 @@ impl<T: Element + FromF64> Case<T> {
     }
 }
 
-const SIZES: [(usize, usize, usize); 37] = [
+const SIZES: [(usize, usize, usize); 39] = [
     (0, 3, 4),
     (3, 0, 4),
     (3, 5, 0),
@@ -175,6 +175,8 @@ const SIZES: [(usize, usize, usize); 37] = [
     (19, 257, 129),
     (130, 257, 65),
     (257, 131, 600),
+    (17, 35, 2051),
+    (300, 80, 1000),
 ];
 
 fn run_all<T: GemmScalar + FromF64>(eps: f64) {
