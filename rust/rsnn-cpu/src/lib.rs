@@ -8,6 +8,7 @@ pub mod gemm;
 pub mod loops;
 pub mod moves;
 pub mod pool;
+mod post;
 pub mod random;
 pub mod rnn;
 pub mod rows;

@@ -1,8 +1,10 @@
 //! The thread policy: one rayon pool sized by affinity and cgroup quota; work is cut by shape, never by thread count.
+use crate::post::Post;
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A raw pointer that chunks of one job may share; each chunk writes its own range.
@@ -88,7 +90,7 @@ pub fn for_each_chunk(n_chunks: usize, f: impl Fn(usize) + Sync) {
 /// Ranges of chunks that threads begin with.
 const LANES: usize = 16;
 
-fn run(pool: &Pool, threads: usize, n_chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+fn run(pool: &'static Pool, threads: usize, n_chunks: usize, f: &(dyn Fn(usize) + Sync)) {
     // Each thread begins with a range of its own, the same one in every loop of this size: what one op wrote is then in
     // the cache of the core that reads it in the next. Who has finished helps with the other ranges.
     let lanes = threads.min(LANES);
@@ -110,26 +112,27 @@ fn run(pool: &Pool, threads: usize, n_chunks: usize, f: &(dyn Fn(usize) + Sync))
             }
         }
     };
-    if pool.rayon.current_thread_index().is_some() {
-        // A worker of the pool: a stack job that the caller takes back if nobody stole it.
-        return fan(0, threads, &drain);
-    }
-    // A foreign thread works too; it waits only for helpers that have begun or are about to.
-    pool.rayon.in_place_scope(|scope| {
-        let drain = &drain;
-        for thread in 1..threads {
-            scope.spawn(move |_| drain(thread));
+    // A panic of one thread is raised in the caller, when nobody works on its loop any more.
+    let panic = Mutex::new(None);
+    let help = |thread: usize| {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drain(thread))) {
+            *panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
         }
-        drain(0);
-    });
-}
-
-fn fan(first: usize, threads: usize, drain: &(dyn Fn(usize) + Sync)) {
-    if threads <= 1 {
-        return drain(first);
+    };
+    let call = || pool.rayon.spawn(|| pool.post.serve(pool.rayon.current_thread_index().unwrap_or(0) + pool.outside));
+    if !pool.post.run(&help, threads - 1, call) {
+        // Inside of another loop, or beside one of another thread. The scope waits only for helpers that have begun.
+        pool.rayon.in_place_scope(|scope| {
+            let help = &help;
+            for thread in 1..threads {
+                scope.spawn(move |_| help(thread));
+            }
+            help(0);
+        });
     }
-    let half = threads - threads / 2;
-    rayon::join(|| fan(first, half, drain), || fan(first + half, threads - half, drain));
+    if let Some(payload) = panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        resume_unwind(payload);
+    }
 }
 
 /// Asks whether the user wants to stop; given by the binding.
@@ -174,6 +177,9 @@ impl Watch {
 struct Pool {
     rayon: rayon::ThreadPool,
     size: usize,
+    /// 1 if the thread that built the pool is none of its workers.
+    outside: usize,
+    post: Post,
 }
 
 /// The pool of this process; null before first use and after `fork` in the child.
@@ -204,7 +210,10 @@ fn build() -> Option<&'static Pool> {
     // The building thread becomes worker 0: its calls need no hand-over. It may already belong to another pool,
     // as in a forked child; then all workers are fresh threads and the caller stays outside.
     let rayon = builder().use_current_thread().build().or_else(|_| builder().num_threads(size.max(2) - 1).build());
-    let made = rayon.ok().map(|rayon| &*Box::leak(Box::new(Pool { rayon, size })));
+    let made = rayon.ok().map(|rayon| {
+        let outside = usize::from(rayon.current_thread_index().is_none());
+        &*Box::leak(Box::new(Pool { rayon, size, outside, post: Post::default() }))
+    });
     if let Some(pool) = made {
         watch_fork();
         POOL.store(std::ptr::from_ref(pool).cast_mut(), Ordering::Release);
@@ -272,6 +281,14 @@ mod tests {
         });
         // From a worker of another rayon pool too.
         rayon::join(|| assert_eq!(sum_of_squares(10), 285), || assert_eq!(sum_of_squares(10), 285));
+    }
+
+    #[test]
+    fn pool_hands_a_panic_to_the_caller_and_goes_on() {
+        for failing in 0..8 {
+            assert!(catch_unwind(|| for_each_chunk(8, |i| assert!(i != failing, "a chunk fails"))).is_err());
+            assert_eq!(sum_of_squares(100), 328_350);
+        }
     }
 
     #[cfg(unix)]
