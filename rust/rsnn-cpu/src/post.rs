@@ -3,6 +3,8 @@
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// A loop that helpers may join, each with its number.
@@ -17,6 +19,8 @@ const JOINED: usize = 4;
 
 /// How long a helper waits awake for the next loop: the time between the ops of a small model.
 const AWAKE: Duration = Duration::from_micros(30);
+/// How long it then sleeps before it leaves: idle workers of rayon's yield instead, and each yield to a busy program costs a time slice.
+const ASLEEP: Duration = Duration::from_millis(10);
 /// Looks at the post between two looks at the clock.
 const LOOKS: usize = 32;
 /// Looks at a late helper before the caller lets other threads run.
@@ -28,8 +32,9 @@ pub(crate) struct Post {
     state: AtomicUsize,
     /// Most helpers for the posted loop.
     most: AtomicUsize,
-    /// Helpers inside `serve`, or called to it.
+    /// Helpers that wait awake or work, or were called.
     awake: AtomicUsize,
+    asleep: Mutex<Vec<Thread>>,
     work: UnsafeCell<Option<Work<'static>>>,
 }
 
@@ -50,7 +55,10 @@ impl Post {
         let awake = self.awake.load(Ordering::SeqCst);
         for _ in awake..most {
             self.awake.fetch_add(1, Ordering::Relaxed);
-            call();
+            match self.asleep().pop() {
+                Some(helper) => helper.unpark(),
+                None => call(),
+            }
         }
         work(0);
         self.state.fetch_and(!OPEN, Ordering::Relaxed);
@@ -65,18 +73,33 @@ impl Post {
 
     /// Helps with loop after loop as number `me`, until none came for a while.
     pub(crate) fn serve(&self, me: usize) {
-        let mut since = Instant::now();
-        while since.elapsed() < AWAKE {
-            for _ in 0..LOOKS {
-                if self.help(me) {
-                    since = Instant::now();
+        loop {
+            let mut since = Instant::now();
+            while since.elapsed() < AWAKE {
+                for _ in 0..LOOKS {
+                    if self.help(me) {
+                        since = Instant::now();
+                    }
+                    spin_loop();
                 }
-                spin_loop();
+            }
+            self.awake.fetch_sub(1, Ordering::SeqCst);
+            // Who opened the post just before that counted on this helper.
+            self.help(me);
+            let this = std::thread::current();
+            self.asleep().push(this.clone());
+            std::thread::park_timeout(ASLEEP);
+            let mut asleep = self.asleep();
+            let before = asleep.len();
+            asleep.retain(|helper| helper.id() != this.id());
+            if asleep.len() < before {
+                return; // nobody called
             }
         }
-        self.awake.fetch_sub(1, Ordering::SeqCst);
-        // Who opened the post just before that counted on this helper.
-        self.help(me);
+    }
+
+    fn asleep(&self) -> MutexGuard<'_, Vec<Thread>> {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn help(&self, me: usize) -> bool {
@@ -105,28 +128,31 @@ impl Post {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
 
     #[test]
-    fn helpers_take_part_and_leave() {
+    fn helpers_take_part_sleep_and_come_again() {
         static POST: std::sync::LazyLock<Post> = std::sync::LazyLock::new(Post::default);
-        let (done, helped) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let next = AtomicUsize::new(0);
-        let work = |me: usize| {
-            while next.fetch_add(1, Ordering::Relaxed) < 40 {
-                std::thread::sleep(Duration::from_millis(1));
-                helped.fetch_or(me == 3, Ordering::Relaxed);
-                done.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let nested = |me: usize| {
-            assert!(!POST.run(&work, 1, || ()), "a loop is posted already");
-            work(me);
-        };
-        let call = || drop(std::thread::spawn(|| POST.serve(3)));
-        assert!(POST.run(&nested, 1, call));
-        assert_eq!((done.into_inner(), helped.into_inner()), (40, true));
-        while POST.awake.load(Ordering::SeqCst) > 0 {
+        // The first rounds follow each other, the later ones find the helper asleep or gone.
+        for round in 0..30 {
+            let (next, done, helped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+            let work = |me: usize| {
+                while next.fetch_add(1, Ordering::Relaxed) < 40 {
+                    std::thread::sleep(Duration::from_micros(500));
+                    helped.fetch_add(me, Ordering::Relaxed);
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            let outer = |me: usize| {
+                assert!(!POST.run(&work, 1, || ()), "a loop is posted already");
+                work(me);
+            };
+            let call = || drop(std::thread::spawn(|| POST.serve(1)));
+            assert!(POST.run(&outer, 1, call));
+            assert_eq!(done.into_inner(), 40);
+            assert!(helped.into_inner() > 0, "round {round}");
+            std::thread::sleep(Duration::from_micros(700) * (round / 10));
+        }
+        while POST.awake.load(Ordering::SeqCst) > 0 || !POST.asleep().is_empty() {
             std::thread::yield_now();
         }
         assert_eq!(POST.state.load(Ordering::SeqCst), 0);
